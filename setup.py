@@ -1,0 +1,68 @@
+"""Builds the compiled rooms of sipsensor: plain setuptools extensions, one for each `.pyx` file of the package.
+
+Everything else about the package stands in pyproject.toml. Two variables of the environment choose another flavour of the build, each meant
+for a copy of the tree (see `make fuzz` and `make coverage`), because objects of two flavours must not meet:
+
+    SIPSENSOR_SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer, every finding ends the process
+    SIPSENSOR_COVERAGE=1   line tracing, so that coverage sees the lines of `.pyx` and `.pxd` files
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+SANITIZE = os.environ.get("SIPSENSOR_SANITIZE") == "1"
+COVERAGE = os.environ.get("SIPSENSOR_COVERAGE") == "1"
+
+# Packet bytes are read through pointers of several types: strict aliasing would let the compiler reorder such reads.
+COMPILE = ["-O2", "-fno-strict-aliasing"]
+LINK: list[str] = []
+MACROS: list[tuple[str, str | None]] = []
+if SANITIZE:
+    COMPILE = ["-O1", "-g", "-fno-strict-aliasing", "-fno-omit-frame-pointer"]
+    COMPILE += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    LINK += ["-fsanitize=address,undefined"]
+if COVERAGE:
+    MACROS += [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")]
+
+
+def extensions() -> list[Extension]:
+    """One extension for each `.pyx` file below `sipsensor/`, named by its path, in a stable order."""
+    found = []
+    for source in sorted((ROOT / "sipsensor").rglob("*.pyx")):
+        relative = source.relative_to(ROOT)
+        found.append(
+            Extension(
+                ".".join(relative.with_suffix("").parts),
+                [str(relative)],
+                extra_compile_args=list(COMPILE),
+                extra_link_args=list(LINK),
+                define_macros=list(MACROS),
+            )
+        )
+    return found
+
+
+os.chdir(ROOT)
+setup(
+    # `signatures/` stands at the top of the repository, where people edit it, and is installed as a package of data.
+    packages=[*find_packages(include=["sipsensor", "sipsensor.*"]), "sipsensor._signatures"],
+    package_dir={"sipsensor._signatures": "signatures"},
+    package_data={
+        "": ["*.pxd", "*.pyi", "py.typed"],
+        "sipsensor._signatures": ["**/*.toml", "**/*.txt"],
+    },
+    ext_modules=cythonize(
+        extensions(),
+        # The coverage plugin looks for the C file beside its source.
+        build_dir=None if COVERAGE else "build/cython",
+        compiler_directives={"language_level": 3, "linetrace": COVERAGE},
+        nthreads=int(os.environ.get("SIPSENSOR_BUILD_JOBS", "0")),
+    ),
+    options={"build_ext": {"force": True}} if SANITIZE or COVERAGE else {},
+)
