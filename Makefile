@@ -1,11 +1,118 @@
-# `make help` lists what there is to do.
+# `make help` lists what there is to do. Every target installs what it needs by itself.
 SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+SECONDS ?= 60
+JOBS := $(shell nproc 2>/dev/null || echo 1)
+PACKAGE := pyproject.toml setup.py .ci/environment .ci/build.txt
+PYTEST := $(BIN)/python -m pytest
+
+##@ Using it
+
+.PHONY: setup
+setup: $(VENV)/.runtime build ## a .venv with the command sipsensor in it, and the system packages it needs (installed when root)
+
+.PHONY: run
+run: setup ## start the sensor on this host: observe mode, deploy/sipsensor.toml, state under ./var
+	@mkdir -p var
+	$(BIN)/sipsensor run --config deploy/sipsensor.toml
+
+.PHONY: replay
+replay: setup ## judge capture files: make replay PCAP="one.pcap two.pcapng"
+	@test -n "$(PCAP)" || { echo 'make replay: which file? make replay PCAP=calls.pcap' >&2; exit 2; }
+	@$(BIN)/sipsensor replay $(PCAP)
+
+##@ Working on it
 
 .PHONY: build
-build: ## compile the extensions in place
-	$(BIN)/python setup.py --quiet build_ext --inplace
+build: $(VENV)/.runtime ## compile the extensions in place
+	@$(BIN)/python setup.py --quiet build_ext --inplace --parallel $(JOBS)
+
+.PHONY: format
+format: $(VENV)/.dev ## lay the code out, and mend what the linter can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: check
+check: lint types layers unit ## the quick judgement: lint, types, layers, unit tests
+
+.PHONY: lint
+lint: $(VENV)/.dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+.PHONY: types
+types: $(VENV)/.dev build
+	@$(BIN)/mypy
+	@$(BIN)/python .ci/stubs.py
+
+.PHONY: layers
+layers: $(VENV)/.dev
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: unit
+unit: $(VENV)/.dev build
+	@$(PYTEST) tests/unit
+
+.PHONY: test
+test: setup-test ## all that CI runs
+	@$(MAKE) --no-print-directory lint types layers
+	@$(MAKE) --no-print-directory lowest
+	@$(MAKE) --no-print-directory fuzz SECONDS=60
+	@$(PYTEST) -m "not slow"
+
+.PHONY: test-all
+test-all: setup-test ## everything, the long parts included
+	@$(MAKE) --no-print-directory lint types layers
+	@$(MAKE) --no-print-directory lowest
+	@$(MAKE) --no-print-directory fuzz SECONDS=900
+	@$(MAKE) --no-print-directory coverage
+	@$(MAKE) --no-print-directory bench
+	@$(PYTEST)
+
+.PHONY: setup-test
+setup-test: $(VENV)/.dev build
+	@.ci/system-packages test || { test "$${CI:-}" != true && echo 'make: going on; what needs them is skipped' >&2; }
+
+.PHONY: lowest
+lowest: $(VENV)/.dev build ## the unit tests on the lowest allowed versions of the runtime dependencies
+	@.ci/environment lowest build/lowest
+	@build/lowest/bin/python -m pytest --quiet -p no:cacheprovider tests/unit
+
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## mutate a corpus against fastpath/ under the sanitizers: make fuzz SECONDS=60
+	@.ci/sanitized $(VENV) tests/fuzz/fuzz_fastpath.py --seconds $(SECONDS)
+
+.PHONY: coverage
+coverage: $(VENV)/.dev ## which lines the tests reach, those of the compiled modules included
+	@.ci/covered $(VENV)
+
+.PHONY: bench
+bench: $(VENV)/.dev build ## measure
+	@$(PYTEST) tests/bench --benchmark-enable --benchmark-only
+
+.PHONY: lock
+lock: ## write the locked environments anew, from pyproject.toml
+	@.ci/lock
+
+.PHONY: clean
+clean: ## remove what was built; .venv and ./var stay
+	@rm -rf build dist *.egg-info .coverage htmlcov .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find sipsensor signatures tests -name __pycache__ -prune -exec rm -rf {} +
+	@find sipsensor -name '*.so' -delete
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.runtime: $(PACKAGE) .ci/runtime.txt
+	@.ci/system-packages run
+	@.ci/environment runtime $(VENV)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime .ci/dev.txt
+	@.ci/environment dev $(VENV)
+	@touch $@

@@ -1,7 +1,7 @@
 """Builds the compiled rooms of sipsensor: plain setuptools extensions, one for each `.pyx` file of the package.
 
-Everything else about the package stands in pyproject.toml. Two variables of the environment choose another flavour of the build, each meant
-for a copy of the tree (see `make fuzz` and `make coverage`), because objects of two flavours must not meet:
+Everything else about the package stands in pyproject.toml. Two variables of the environment choose another flavour of
+the build. Objects of two flavours must not meet, so these are built in a copy of the tree (`make fuzz`, `make coverage`):
 
     SIPSENSOR_SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer, every finding ends the process
     SIPSENSOR_COVERAGE=1   line tracing, so that coverage sees the lines of `.pyx` and `.pxd` files
@@ -10,6 +10,7 @@ for a copy of the tree (see `make fuzz` and `make coverage`), because objects of
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -21,6 +22,8 @@ COVERAGE = os.environ.get("SIPSENSOR_COVERAGE") == "1"
 
 # Packet bytes are read through pointers of several types: strict aliasing would let the compiler reorder such reads.
 COMPILE = ["-O2", "-fno-strict-aliasing"]
+if (SANITIZE or COVERAGE) and (ROOT / ".git").exists():
+    sys.exit("setup.py: this flavour is built in a copy of the tree: make fuzz, make coverage")
 LINK: list[str] = []
 MACROS: list[tuple[str, str | None]] = []
 if SANITIZE:
@@ -64,5 +67,4 @@ setup(
         compiler_directives={"language_level": 3, "linetrace": COVERAGE},
         nthreads=int(os.environ.get("SIPSENSOR_BUILD_JOBS", "0")),
     ),
-    options={"build_ext": {"force": True}} if SANITIZE or COVERAGE else {},
 )
