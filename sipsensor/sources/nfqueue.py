@@ -1,0 +1,203 @@
+"""Binding a netfilter queue: NetfilterQueue sets it up, configuration messages on its descriptor complete it, and `pump` serves it.
+
+The library alone copies at most 4,016 bytes of a packet and cannot ask the kernel to let packets through when the queue is full; both are one
+message away (NFQNL_MSG_CONFIG, linux/netfilter/nfnetlink_queue.h), which the kernel takes from the library's own socket only. Descriptors
+are close-on-exec: an inherited one keeps a dead queue bound, and nothing passes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import struct
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netfilterqueue import NetfilterQueue
+
+QUEUES = Path("/proc/net/netfilter/nfnetlink_queue")
+NETLINK_SOCKETS = Path("/proc/net/netlink")
+
+COPY_RANGE = 0xFFFF
+ACK_SECONDS = 2.0
+DATAGRAM = 68 * 1024
+CAP_NET_ADMIN = 12
+NETLINK_NETFILTER = 12
+
+# linux/netlink.h
+_SOL_NETLINK = 270
+_NETLINK_NO_ENOBUFS = 5
+_SO_RCVBUFFORCE = 33
+_NLMSG_ERROR = 2
+_REQUEST_ACK = 0x1 | 0x4
+# linux/netfilter/nfnetlink_queue.h
+_MSG_CONFIG = 0x302
+_CFG_PARAMS, _CFG_QUEUE_MAXLEN, _CFG_MASK, _CFG_FLAGS = 2, 3, 4, 5
+_COPY_PACKET = 2
+_FAIL_OPEN = 1
+
+_BUFFER_PER_PACKET = 2304  # what the kernel accounts for a signalling packet of up to about 1,500 bytes
+_BUFFER_MOST = 64 * 1024 * 1024
+
+
+class QueueError(Exception):
+    """A queue cannot be served; the text is one line for the operator."""
+
+
+class BoundQueue:
+    """A queue of this network namespace, bound and configured; `close` gives it back. Binding needs CAP_NET_ADMIN.
+
+    ``number``: 0 to 65535. ``length``: packets that may wait. ``fail_open``: what does not fit is accepted instead of dropped.
+    Raises QueueError when the module, the capability or the queue cannot be had.
+    """
+
+    def __init__(self, number: int, length: int, *, fail_open: bool) -> None:
+        self.number = number
+        self.early: list[bytes] = []
+        """Datagrams that arrived before the queue was ready; the pump serves them first."""
+        self._queue: NetfilterQueue | None = _bind(number, length)
+        self.fd = self._queue.get_fd()
+        try:
+            _close_on_exec(self.fd)
+            with socket.socket(fileno=os.dup(self.fd)) as side:
+                _configure(side, number, length, self.early, fail_open=fail_open)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Unbind. What still waits in the kernel is dropped by it, so take the rules away and let the pump run dry first."""
+        queue, self._queue = self._queue, None
+        if queue is not None:
+            queue.unbind()
+
+
+def owner(number: int) -> str | None:
+    """Who has bound a queue, as words ("process 77 (suricata)"); None when nobody, or when it cannot be known."""
+    port = _port_of(number)
+    if port is None:
+        return None
+    with contextlib.suppress(OSError):
+        inode = _inode_of(port)
+        for process in Path("/proc").glob("[0-9]*"):
+            if inode is not None and _holds(process, inode):
+                return f"process {process.name} ({(process / 'comm').read_text().strip()})"
+    return f"another process (netlink port {port})"
+
+
+def _bind(number: int, length: int) -> NetfilterQueue:
+    try:
+        from netfilterqueue import NetfilterQueue
+    except ImportError as error:
+        raise QueueError(f"NetfilterQueue cannot be loaded: {error}; install it with libnetfilter_queue") from None
+    queue = None
+    try:
+        queue = NetfilterQueue()
+        queue.bind(number, _unused, max_len=length)
+    except OSError as error:
+        del queue
+        raise QueueError(_why(number, error)) from None
+    return queue
+
+
+def _unused(_packet: object) -> None:
+    """The library wants a callback; its loop is never run."""
+
+
+def _why(number: int, error: OSError) -> str:
+    """The likeliest cause: the library's errors carry no errno."""
+    if not _may_administrate():
+        return f"queue {number}: CAP_NET_ADMIN is missing; run as root or grant the capability"
+    if not QUEUES.exists():
+        return f"queue {number}: the kernel has no NFQUEUE here; modprobe nfnetlink_queue xt_NFQUEUE"
+    holder = owner(number)
+    if holder is not None:
+        return f"queue {number} is in use by {holder}; stop it or set queue.first"
+    return f"queue {number}: {error}"
+
+
+def _may_administrate() -> bool:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("CapEff:"):
+                return bool(int(line.split()[1], 16) >> CAP_NET_ADMIN & 1)
+    return True
+
+
+def _port_of(number: int) -> int | None:
+    """The netlink port that serves a queue."""
+    with contextlib.suppress(OSError):
+        for line in QUEUES.read_text().splitlines():
+            words = line.split()
+            if len(words) > 1 and words[0] == str(number):
+                return int(words[1])
+    return None
+
+
+def _inode_of(port: int) -> str | None:
+    for line in NETLINK_SOCKETS.read_text().splitlines()[1:]:
+        words = line.split()
+        if words[1] == str(NETLINK_NETFILTER) and words[2] == str(port):
+            return words[-1]
+    return None
+
+
+def _holds(process: Path, inode: str) -> bool:
+    with contextlib.suppress(OSError):
+        return any(entry.readlink().name == f"socket:[{inode}]" for entry in (process / "fd").iterdir())
+    return False
+
+
+def _close_on_exec(fd: int) -> None:
+    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.fcntl(fd, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
+
+
+def _config_message(number: int, length: int, sequence: int, *, fail_open: bool) -> bytes:
+    body = struct.pack(">BBH", socket.AF_UNSPEC, 0, number)
+    body += _attribute(_CFG_PARAMS, struct.pack(">IB", COPY_RANGE, _COPY_PACKET))
+    body += _attribute(_CFG_QUEUE_MAXLEN, struct.pack(">I", length))
+    body += _attribute(_CFG_MASK, struct.pack(">I", _FAIL_OPEN))
+    body += _attribute(_CFG_FLAGS, struct.pack(">I", _FAIL_OPEN if fail_open else 0))
+    return struct.pack("=IHHII", 16 + len(body), _MSG_CONFIG, _REQUEST_ACK, sequence, 0) + body
+
+
+def _configure(side: socket.socket, number: int, length: int, early: list[bytes], *, fail_open: bool) -> None:
+    """Sends the configuration and waits for the kernel's answer; packets that come before it go to ``early``."""
+    side.setsockopt(_SOL_NETLINK, _NETLINK_NO_ENOBUFS, 1)
+    side.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, min(max(length, 1024) * _BUFFER_PER_PACKET, _BUFFER_MOST))
+    sequence = 0x53495053
+    side.send(_config_message(number, length, sequence, fail_open=fail_open))
+    deadline = time.monotonic() + ACK_SECONDS
+    while True:
+        refused = _read_answer(side, sequence, early)
+        if refused is not None:
+            break
+        if time.monotonic() > deadline:
+            raise QueueError(f"queue {number}: the kernel did not answer the configuration within {ACK_SECONDS:g} s")
+        time.sleep(0.001)
+    if refused:
+        raise QueueError(f"queue {number}: the kernel refused the configuration: {os.strerror(refused)}")
+
+
+def _read_answer(side: socket.socket, sequence: int, early: list[bytes]) -> int | None:
+    """The errno of the acknowledgement, 0 when all is well, None when it has not come yet."""
+    while True:
+        try:
+            datagram = side.recv(DATAGRAM, socket.MSG_DONTWAIT)
+        except OSError as error:
+            if error.errno in {errno.EAGAIN, errno.EINTR}:
+                return None
+            raise QueueError(f"reading the queue's configuration failed: {error.strerror}") from None
+        size, kind, _flags, answered, _port = struct.unpack_from("=IHHII", datagram)
+        if kind == _NLMSG_ERROR and answered == sequence and size >= 20:  # noqa: PLR2004
+            return -int(struct.unpack_from("=i", datagram, 16)[0])
+        early.append(datagram)

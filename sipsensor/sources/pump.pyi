@@ -1,0 +1,58 @@
+"""The loop of one netfilter queue: receive, examine, judge, answer. Compiled."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+
+from sipsensor.fastpath.examine import Examined, Examiner
+from sipsensor.fastpath.tables import Networks
+
+def now() -> int:
+    """The time that the next packet would be stamped with, in ns since the epoch: wall clock, but it never goes back."""
+
+class Pump:
+    """Serves one queue in the thread that calls `run`, and answers every packet once.
+
+    ``fd``: a descriptor that is bound to ``queue`` with full copy range. ``judge`` says 1 to drop and 0 to accept; where examining or judging
+    raises, ``failed(packet, ts, arrival, error)`` says it (and where that raises too, the packet is accepted). Both, and ``tick(now)``, are
+    called with ``lock`` held. ``early``: datagrams that arrived while the queue was set up; they are served first.
+
+    Arrival: what came through the output hook, or was forwarded from one of the ``inside`` interfaces (numbers, at most 64, else ValueError),
+    is outbound; anything else is inbound, and forged where its source is one of the ``protected``. What the input hook took from an inside
+    interface (the loopback of a PBX host) is inbound and never forged.
+    """
+
+    packets: int
+    packet_bytes: int
+    """Bytes of all packets as the kernel has them, seen or not."""
+    accepted: int
+    dropped: int
+    forged: int
+    truncated: int
+    """Packets of which the kernel showed only the first 65,531 bytes."""
+    failures: int
+    """Exceptions of ``examiner``, ``judge`` or ``tick``."""
+    netlink_errors: int
+    """Overruns, unreadable messages and refused verdicts."""
+
+    def __init__(
+        self,
+        fd: int,
+        queue: int,
+        examiner: Examiner,
+        judge: Callable[[Examined], int],
+        failed: Callable[[bytes, int, int, BaseException], int],
+        lock: AbstractContextManager[object],
+        *,
+        protected: Networks,
+        inside: Sequence[int] = (),
+        tick: Callable[[int], object] | None = None,
+        early: Iterable[bytes] = (),
+    ) -> None: ...
+    def set_inside(self, interfaces: Sequence[int]) -> None:
+        """Replace the inside interfaces; callers hold ``lock``. Raises ValueError for more than 64."""
+    def run(self) -> None:
+        """Serve until ``stop``, and then until the queue is empty. Raises OSError when the descriptor fails."""
+    def stop(self) -> None:
+        """Make ``run`` return within 100 ms, once nothing is waiting. May be called from any thread and more than once."""
+    def feed(self, datagram: bytes) -> None:
+        """Serve one datagram as if it had been received: what was read before ``run``."""
