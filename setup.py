@@ -15,6 +15,7 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
 SANITIZE = os.environ.get("SIPSENSOR_SANITIZE") == "1"
@@ -51,6 +52,23 @@ def extensions() -> list[Extension]:
     return found
 
 
+class BuildExtensions(build_ext):
+    """Turns `.pyx` into C when extensions are built, and only then: metadata and sdist need no compiler run."""
+
+    def build_extensions(self) -> None:
+        """Compile; the C files go below `build/`, so that the tree holds sources alone."""
+        generated = cythonize(
+            self.extensions,
+            # The coverage plugin looks for the C file beside its source.
+            build_dir=None if COVERAGE else "build/cython",
+            compiler_directives={"language_level": 3, "linetrace": COVERAGE},
+        )
+        by_name = {extension.name: extension for extension in generated}
+        for extension in self.extensions:
+            vars(extension).update(vars(by_name[extension.name]))
+        super().build_extensions()
+
+
 os.chdir(ROOT)
 setup(
     # `signatures/` stands at the top of the repository, where people edit it, and is installed as a package of data.
@@ -60,11 +78,6 @@ setup(
         "": ["*.pxd", "*.pyi", "py.typed"],
         "sipsensor._signatures": ["**/*.toml", "**/*.txt"],
     },
-    ext_modules=cythonize(
-        extensions(),
-        # The coverage plugin looks for the C file beside its source.
-        build_dir=None if COVERAGE else "build/cython",
-        compiler_directives={"language_level": 3, "linetrace": COVERAGE},
-        nthreads=int(os.environ.get("SIPSENSOR_BUILD_JOBS", "0")),
-    ),
+    ext_modules=extensions(),
+    cmdclass={"build_ext": BuildExtensions},
 )
