@@ -15,10 +15,7 @@ import socket
 import struct
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from netfilterqueue import NetfilterQueue
+from typing import Any
 
 QUEUES = Path("/proc/net/netfilter/nfnetlink_queue")
 NETLINK_SOCKETS = Path("/proc/net/netlink")
@@ -60,8 +57,8 @@ class BoundQueue:
         self.number = number
         self.early: list[bytes] = []
         """Datagrams that arrived before the queue was ready; the pump serves them first."""
-        self._queue: NetfilterQueue | None = _bind(number, length)
-        self.fd = self._queue.get_fd()
+        self._queue = _bind(number, length)
+        self.fd: int = self._queue.get_fd()
         try:
             _close_on_exec(self.fd)
             with socket.socket(fileno=os.dup(self.fd)) as side:
@@ -90,9 +87,10 @@ def owner(number: int) -> str | None:
     return f"another process (netlink port {port})"
 
 
-def _bind(number: int, length: int) -> NetfilterQueue:
+def _bind(number: int, length: int) -> Any:  # noqa: ANN401
     try:
-        from netfilterqueue import NetfilterQueue
+        # Replay has to work on machines that lack the library.
+        from netfilterqueue import NetfilterQueue  # noqa: PLC0415
     except ImportError as error:
         raise QueueError(f"NetfilterQueue cannot be loaded: {error}; install it with libnetfilter_queue") from None
     queue = None

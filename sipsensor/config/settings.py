@@ -1,0 +1,185 @@
+"""Every key of the configuration file as a typed field, with its default, its unit and what it does.
+
+A section of the file is a dataclass here; the section of a detector is the dataclass beside that detector (``detect.DETECTORS``). A key
+stands here from the issue that gives it an effect: a key that does nothing would be a lie told to the operator.
+
+Defaults are those of DESIGN 8. Nothing here reads a file or checks a value: ``config.load`` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from sipsensor.model import Action, Limit, Mode, Verdict
+
+
+class Placement(StrEnum):
+    """``host``: this machine is the PBX. ``gateway``: it forwards to the PBX."""
+
+    HOST = "host"
+    GATEWAY = "gateway"
+
+
+class QueueRules(StrEnum):
+    """Who makes the rules that queue packets. ``none``: the operator does."""
+
+    AUTO = "auto"
+    NFTABLES = "nftables"
+    IPTABLES = "iptables"
+    NONE = "none"
+
+
+class Fallback(StrEnum):
+    """What happens to packets that were not judged."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
+
+    @property
+    def verdict(self) -> Verdict:
+        """The same as a verdict of the engine."""
+        return Verdict.DROP if self is Fallback.DROP else Verdict.ACCEPT
+
+
+Pair = tuple[Fallback, Fallback]
+"""For strangers, for the trusted."""
+
+
+def setting(default: Any, doc: str, unit: str = "", *, low: int | None = None, high: int | None = None) -> Any:  # noqa: ANN401
+    """A field with its documentation. ``low`` and ``high`` bound a number, or each number of a list."""
+    return field(default=default, metadata={"doc": doc, "unit": unit, "low": low, "high": high})
+
+
+def section(kind: type[Any], doc: str) -> Any:  # noqa: ANN401
+    """A field that holds a section with defaults in every key."""
+    return field(default_factory=kind, metadata={"doc": doc, "unit": ""})
+
+
+def no_entries() -> Mapping[str, Any]:
+    """An empty mapping that nobody can fill."""
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """Where the sensor stands and whom it protects."""
+
+    placement: Placement = setting(
+        Placement.HOST, '"host": this machine is the PBX; "gateway": it forwards packets to the PBX'
+    )
+    protected: tuple[str, ...] = setting(
+        (), "PBX addresses or networks; empty on a host means its own addresses", "list of networks"
+    )
+    inside: tuple[str, ...] = setting(
+        (), "gateway: interfaces that lead to the protected networks; empty means: found by the routes", "list of interfaces"
+    )
+    public: tuple[str, ...] = setting((), "our public addresses behind 1:1 NAT; protected as well", "list of networks")
+    sip_ports: tuple[int, ...] = setting(
+        (5060,), "ports on which every payload is read as SIP and which are queued", "list of ports", low=1, high=65535
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TrustSettings:
+    """Who is believed because the operator says so."""
+
+    allowlist: tuple[str, ...] = setting((), "exempt from everything: never judged, never dropped", "list of networks")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """The kernel queue that the live sensor reads."""
+
+    first: int = setting(5060, "number of the queue of strangers; the next number is the trusted queue", low=0, high=65534)
+    length: int = setting(8192, "how many packets the kernel holds for strangers", "packets", low=1, high=1048576)
+    rules: QueueRules = setting(
+        QueueRules.AUTO, 'who makes the queueing rules: "auto" tries nftables, then iptables; "none": you do'
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FailureSettings:
+    """What happens to packets that were not judged: first for strangers, second for the trusted."""
+
+    on_error: Pair = setting((Fallback.DROP, Fallback.ACCEPT), "the engine failed on a packet")
+    on_full: Pair = setting((Fallback.DROP, Fallback.ACCEPT), "the queue is full (in observe mode always accept)")
+    on_death: Pair = setting((Fallback.ACCEPT, Fallback.ACCEPT), "the sensor is not running")
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """Caps of what grows with the traffic."""
+
+    events: Limit = setting(
+        Limit(10, 60), "live: events written for one source and rule; what is left out is counted (replay writes all)"
+    )
+    quarantine_packets: int = setting(
+        100, "packets kept in the quarantine capture, because the engine failed on them", "packets", low=0, high=100000
+    )
+    quarantine_bytes: int = setting(1048576, "size of the quarantine capture", "bytes", low=0, high=1073741824)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSettings:
+    """What is done with one rule."""
+
+    action: Action = setting(Action.ALERT, '"off", "alert" or "drop"')
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureSettings:
+    """Where signatures come from."""
+
+    directories: tuple[Path, ...] = setting(
+        (), "read besides the shipped signatures: may add and disable rules, never edit them", "list of directories"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """The Prometheus endpoint."""
+
+    listen: str = setting("127.0.0.1:9437", "address and port; empty switches the endpoint off", "address:port")
+
+
+@dataclass(frozen=True, slots=True)
+class EventSettings:
+    """The event log."""
+
+    file: str = setting("/var/log/sipsensor/events.jsonl", '"-" is standard output; empty writes none', "path")
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineSettings:
+    """Packets on which the engine failed, kept for a bug report. Their caps stand under ``limits``."""
+
+    file: str = setting("/var/lib/sipsensor/quarantine.pcap", "capture file, mode 0600; empty keeps none", "path")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration file."""
+
+    mode: Mode = setting(Mode.OBSERVE, '"observe" judges and reports but accepts everything; "enforce" acts')
+    network: NetworkSettings = section(NetworkSettings, "where the sensor stands and whom it protects")
+    trust: TrustSettings = section(TrustSettings, "who is believed because you say so")
+    queue: QueueSettings = section(QueueSettings, "the kernel queue that the live sensor reads")
+    failure: FailureSettings = section(
+        FailureSettings, "what happens to packets that were not judged: [for strangers, for the trusted]"
+    )
+    limits: LimitSettings = section(LimitSettings, "caps of what grows with the traffic")
+    detectors: Mapping[str, Any] = field(
+        default_factory=no_entries, metadata={"doc": "a section for each detector", "unit": ""}
+    )
+    rules: Mapping[str, RuleSettings] = field(
+        default_factory=no_entries, metadata={"doc": "a section for each rule whose action you change, by its slug", "unit": ""}
+    )
+    signatures: SignatureSettings = section(SignatureSettings, "where signatures come from")
+    metrics: MetricsSettings = section(MetricsSettings, "the Prometheus endpoint")
+    events: EventSettings = section(EventSettings, "the event log")
+    quarantine: QuarantineSettings = section(QuarantineSettings, "packets on which the engine failed")

@@ -1,0 +1,50 @@
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from sipsensor.fastpath.cursor cimport Cursor
+from sipsensor.fastpath.decode cimport Decoded
+from sipsensor.fastpath.matcher cimport Matcher
+from sipsensor.fastpath.sip cimport LINES_MAX, Head, Header
+
+# All that is known of one packet before Python sees it.
+cdef struct Facts:
+    Decoded decoded
+    uint64_t source_key
+    uint64_t source_port_key
+    uint64_t transaction_key
+    uint64_t account_key
+    int match_count
+    Head head
+
+cdef class Examined:
+    cdef Facts facts
+    cdef Examiner owner
+    cdef uint32_t message_at    # where this message starts in the transport payload
+    cdef readonly bytes data
+    cdef readonly int link
+    cdef readonly int64_t ts
+    cdef readonly object number
+    cdef readonly uint32_t wire_length
+    cdef public int arrival
+    cdef readonly tuple hits
+    cdef readonly tuple candidates
+    cdef Cursor message(self) noexcept
+    cdef object _list_of(self, int field, bint normal)
+
+cdef class Examiner:
+    cdef readonly Matcher matcher
+    cdef readonly tuple sip_ports
+    cdef uint8_t port_is_sip[8192]          # a bit per port
+    cdef uint64_t k0
+    cdef uint64_t k1
+    cdef uint8_t *truth
+    cdef uint8_t *found
+    cdef Facts scratch
+    cdef Header scratch_lines[LINES_MAX]
+    cdef Head other                         # the second reading of an ambiguous head
+    cdef Header other_lines[LINES_MAX]
+    cdef uint64_t skips[8]
+    cdef bint _on_sip_port(self, Decoded *d) noexcept nogil
+    cdef bint _skip(self, Facts *facts) noexcept nogil
+    cdef void look(self, Cursor packet, int link, Facts *facts) noexcept nogil
+    cdef void look_at_payload(self, Cursor payload, Facts *facts) noexcept nogil
+    cdef Examined wrap(self, bytes data, int link, int64_t ts, object number, int64_t wire_length, int arrival)

@@ -1,0 +1,129 @@
+"""Packet in, ``Examined`` out: decode, scan and match, chained in C. Never raises on packet bytes."""
+
+from sipsensor.fastpath.matcher import Matcher
+from sipsensor.model import Packet
+
+# Examined.decoded: how far the link, network and transport layers could be read.
+DECODED_OK: int
+DECODED_NOT_IP: int
+DECODED_UNKNOWN_LINK: int
+DECODED_BROKEN: int
+"""Lengths or versions that contradict each other: the host's own stack drops such a packet."""
+DECODED_FRAGMENT: int
+DECODED_OTHER: int
+"""IP, but neither UDP nor TCP."""
+
+# Examined.content: what the payload is.
+CONTENT_NONE: int
+"""Not looked at: no payload could be decoded."""
+CONTENT_KEEPALIVE: int
+"""Empty, line ends, zero bytes or "hello" (RFC 5626 4.4.1 and habit)."""
+CONTENT_STUN: int
+CONTENT_OTHER: int
+CONTENT_REQUEST: int
+CONTENT_RESPONSE: int
+CONTENT_MALFORMED: int
+
+class Examined:
+    """One message's worth of facts about one packet. Offsets count from the start of the payload. Immutable."""
+
+    ts: int
+    number: int
+    arrival: int
+    """``model.Arrival`` as an int."""
+    decoded: int
+    content: int
+    truncated: bool
+    """The capture holds less than the IP header says."""
+    version: int
+    """4 or 6; 0 when not IP."""
+    transport: int
+    """17 UDP, 6 TCP, other IP protocol numbers as they are."""
+    src: bytes
+    """16 bytes; IPv4 as ::ffff:a.b.c.d."""
+    dst: bytes
+    sport: int
+    dport: int
+    src_text: str
+    dst_text: str
+    payload: bytes
+    payload_length: int
+    data: bytes
+    """The packet as it came, link layer included."""
+    link: int
+    wire_length: int
+    fragment_key: bytes
+    """What the fragments of one datagram share (addresses, protocol, identification); empty when not a fragment."""
+    fragment_offset: int
+    """In bytes."""
+    fragment_more: bool
+    fragment: bytes
+    """This fragment's piece of the IP payload."""
+    method: int
+    """Index into ``names.METHODS``, ``METHOD_OTHER``, or -1 for a response. A CSeq method for responses is the field ``cseq.method``."""
+    code: int
+    """Status code of a response, else 0."""
+    anomalies: int
+    """Bit set of ``names.ANOMALIES``."""
+    malformation: int
+    """0, or a value of ``names.MALFORMATIONS``."""
+    malformed_at: int
+    """Offset of what made it malformed."""
+    hits: tuple[int, ...]
+    """Indexes of the matcher's rules that match for certain."""
+    candidates: tuple[int, ...]
+    """Indexes of rules with a regex whose literal was found: the caller must confirm them."""
+    source_key: int
+    """Keyed hash of the source address (IPv6: its /64)."""
+    source_port_key: int
+    """Keyed hash of source address (whole) and port."""
+    transaction_key: int
+    """Keyed hash of source address, top Via branch, CSeq number and method; Call-ID and From tag join where the branch has no RFC 3261 cookie
+    (RFC 3261 17.2.3). For a response: of the destination address, so that it equals its request's. 0 when there is nothing to key."""
+    account_key: int
+    """Keyed hash of the user and host of the To URI (the AOR of a REGISTER), unescaped, host lower-cased. 0 without one."""
+    header_count: int
+    body_start: int
+    """Where the head ended."""
+    cseq_number: int
+    """-1 when absent or unreadable."""
+    content_length: int
+    """-1 when absent or unreadable."""
+
+    recorded_verdict: int
+    """In our own recordings the verdict written down (0 accept, 1 drop); -1 elsewhere."""
+    has_following: bool
+    """Another message stands behind this one's Content-Length."""
+
+    def raw(self, field: int) -> bytes | None:
+        """The bytes of the field's first occurrence as sent, without surrounding white space; None when absent."""
+    def norm(self, field: int) -> bytes | None:
+        """The same with folds and white space runs as one space, quoted pairs resolved in display names, percent escapes resolved in URIs."""
+    def occurrences(self, field: int) -> list[bytes]:
+        """All values of a header field, raw."""
+    def headers(self) -> list[tuple[int, bytes, bytes]]:
+        """(number or -1, name as sent, raw value) of every header line, in order."""
+    def following(self) -> Examined | None:
+        """The next message in the same datagram or segment, after this one's Content-Length; None when there is none."""
+
+class Examiner:
+    """Holds what examining needs: a matcher, ports, hash key, scratch memory. One per thread.
+
+    ``sip_ports``: on these every payload is looked at; elsewhere only UDP payloads whose first line ends in SIP/2.0.
+    ``seed``: 16 bytes that key all hashes.
+    """
+
+    def __init__(self, matcher: Matcher, sip_ports: tuple[int, ...] = (5060,), seed: bytes = ...) -> None: ...
+    def examine(self, packet: Packet) -> Examined: ...
+    def examine_raw(
+        self, data: bytes, link: int, ts: int, number: int = 0, wire_length: int = -1, arrival: int = 0
+    ) -> Examined: ...
+    def examine_whole(self, piece: Examined, ip_payload: bytes) -> Examined:
+        """A reassembled datagram: the addresses of its completing piece with the transport header and payload in ``ip_payload``."""
+    matcher: Matcher
+    sip_ports: tuple[int, ...]
+    skipped: dict[str, int]
+    """What ``walk`` passed over, by why: media, not_ip, unknown_link, broken, other_transport."""
+
+    def walk(self, data: bytes, index: bytes, link: int, nanoseconds: bool, first_number: int) -> tuple[list[Examined], int, int, int]:
+        """A batch as ``pcapy.Reader.next_batch`` gives it: (what must be judged, packets, bytes, last ts). Media is skipped in C."""

@@ -1,0 +1,15 @@
+from libc.stdint cimport uint64_t
+
+from sipsensor.fastpath.cursor cimport Cursor, Span
+
+# Slots of a name-addr, in the order of from.display … from.tag.
+cdef enum:
+    S_DISPLAY, S_URI, S_USER, S_HOST, S_PORT, S_TAG, S_COUNT
+
+cdef uint64_t read_name_addr(Cursor c, Span value, Span *slots) noexcept nogil
+cdef void read_uri(Cursor c, Span uri, Span *user, Span *host, Span *port) noexcept nogil
+cdef uint64_t read_via(Cursor c, Span value, Span *fields) noexcept nogil
+cdef void read_cseq(Cursor c, Span value, Span *number, Span *method) noexcept nogil
+cdef void read_credentials(Cursor c, Span value, Span *fields) noexcept nogil
+cdef void read_sdp(Cursor c, Span body, Span *fields) noexcept nogil
+cdef uint64_t uri_anomalies(Cursor c, Span uri) noexcept nogil

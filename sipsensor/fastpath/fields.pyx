@@ -1,0 +1,290 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""The inside of header values: name-addr, URI, Via, CSeq, credentials, and three SDP lines.
+
+Rules. A reader gets the trimmed value and fills spans; what it does not find it leaves as it was (the caller set ABSENT). It returns anomaly bits.
+Each walks its value once or twice, whatever the bytes. White space inside a value includes folds (RFC 3261 7.3.1). Of a comma-separated list the
+first element is read.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, find, is_blank, is_digit, lower, same_nocase, trim
+from sipsensor.fastpath.names cimport (
+    F_AUTH_NC, F_AUTH_NONCE, F_AUTH_QOP, F_AUTH_REALM, F_AUTH_RESPONSE, F_AUTH_SCHEME, F_AUTH_URI, F_AUTH_USERNAME, F_SDP_MEDIA, F_SDP_ORIGIN,
+    F_SDP_SESSION, F_VIA_BRANCH, F_VIA_HOST, F_VIA_MADDR, F_VIA_PORT, F_VIA_RECEIVED, F_VIA_RPORT, F_VIA_TRANSPORT,
+)
+from sipsensor.fastpath.sip cimport A_UNBALANCED, A_URI_ESCAPE, A_URI_SPACE, A_VIA_UNREADABLE
+
+
+cdef inline uint32_t _skip_blank(Cursor c, uint32_t i, uint32_t end) noexcept nogil:
+    while i < end and is_blank(at(c, i)):
+        i += 1
+    return i
+
+
+cdef inline bint _is(Cursor c, Span span, const char *text, uint32_t size) noexcept nogil:
+    return same_nocase(c, span, cursor_over(text, size))
+
+
+cdef inline uint32_t _end_of_quoted(Cursor c, uint32_t i, uint32_t end) noexcept nogil:
+    """Index of the closing quote of the quoted string whose content starts at `i`, or `end`."""
+    cdef int byte
+    while i < end:
+        byte = at(c, i)
+        if byte == 0x5C:            # backslash: a quoted pair (RFC 3261 25.1)
+            i += 2
+        elif byte == 0x22:
+            return i
+        else:
+            i += 1
+    return end
+
+
+cdef uint32_t _next_parameter(Cursor c, uint32_t i, uint32_t end, Span *name, Span *value) noexcept nogil:
+    """Read `; name [= value]` at `i`. Returns where the next one starts; `end` when there is none, with an empty name."""
+    cdef uint32_t start
+    cdef int byte
+    name.start = name.end = end
+    value.start = value.end = end
+    i = _skip_blank(c, i, end)
+    if i >= end or at(c, i) != 0x3B:
+        return end
+    i += 1
+    start = i
+    while i < end:
+        byte = at(c, i)
+        if byte == 0x3D or byte == 0x3B or byte == 0x2C:
+            break
+        i += 1
+    name[0] = trim(c, start, i)
+    if i >= end or at(c, i) != 0x3D:
+        return i
+    i = _skip_blank(c, i + 1, end)
+    if i < end and at(c, i) == 0x22:
+        start = i + 1
+        i = _end_of_quoted(c, start, end)
+        value.start, value.end = start, i
+        return i + 1 if i < end else end
+    start = i
+    while i < end:
+        byte = at(c, i)
+        if byte == 0x3B or byte == 0x2C:
+            break
+        i += 1
+    value[0] = trim(c, start, i)
+    return i
+
+
+cdef uint64_t uri_anomalies(Cursor c, Span uri) noexcept nogil:
+    """White space inside, or a percent sign without two hex digits behind it (RFC 3261 25.1, MF-17)."""
+    cdef uint64_t found = 0
+    cdef uint32_t i
+    cdef int byte, k
+    for i in range(uri.start, uri.end):
+        byte = at(c, i)
+        if is_blank(byte):
+            found |= <uint64_t> 1 << A_URI_SPACE
+        elif byte == 0x25:
+            for k in range(1, 3):
+                byte = lower(at(c, i + k)) if i + k < uri.end else 0
+                if not (is_digit(byte) or 97 <= byte <= 102):
+                    found |= <uint64_t> 1 << A_URI_ESCAPE
+    return found
+
+
+cdef void read_uri(Cursor c, Span uri, Span *user, Span *host, Span *port) noexcept nogil:
+    """scheme ":" [user [":" password] "@"] host [":" port], RFC 3261 19.1.1; of a tel URI the number is the user (RFC 3966)."""
+    cdef uint32_t i = find(c, uri.start, uri.end, 0x3A)
+    cdef uint32_t start, mark, end
+    cdef int byte
+    cdef Span scheme
+    scheme.start, scheme.end = uri.start, i
+    start = i + 1 if i < uri.end else uri.start
+    if _is(c, scheme, b"tel", 3):
+        end = find(c, start, uri.end, 0x3B)
+        user.start, user.end = start, end
+        return
+    mark = find(c, start, uri.end, 0x40)
+    if mark < uri.end:
+        user[0] = trim(c, start, find(c, start, mark, 0x3A))
+        start = mark + 1
+    end = start
+    if end < uri.end and at(c, end) == 0x5B:
+        end = find(c, end, uri.end, 0x5D)
+        if end < uri.end:
+            end += 1
+    while end < uri.end:
+        byte = at(c, end)
+        if byte == 0x3A or byte == 0x3B or byte == 0x3F:
+            break
+        end += 1
+    host[0] = trim(c, start, end)
+    if end < uri.end and at(c, end) == 0x3A:
+        start = end + 1
+        end = start
+        while end < uri.end and is_digit(at(c, end)):
+            end += 1
+        port.start, port.end = start, end
+
+
+cdef uint64_t read_name_addr(Cursor c, Span value, Span *slots) noexcept nogil:
+    """[display] <URI> *(;param), or a bare URI whose parameters then belong to the header (RFC 3261 20.10)."""
+    cdef uint64_t found = 0
+    cdef uint32_t i = value.start, end = value.end, mark
+    cdef Span name, text
+    if at(c, i) == 0x22 and i < end:
+        mark = _end_of_quoted(c, i + 1, end)
+        slots[S_DISPLAY].start, slots[S_DISPLAY].end = i + 1, mark
+        if mark >= end:
+            return <uint64_t> 1 << A_UNBALANCED
+        i = _skip_blank(c, mark + 1, end)
+        mark = find(c, i, end, 0x3C)
+    else:
+        mark = find(c, i, end, 0x3C)
+        if mark < end and find(c, i, mark, 0x3A) < mark:
+            mark = end              # a colon before "<" is that of a bare URI's scheme
+        elif mark < end and mark > i:
+            slots[S_DISPLAY] = trim(c, i, mark)
+            if slots[S_DISPLAY].start == slots[S_DISPLAY].end:
+                slots[S_DISPLAY].start = ABSENT
+    if mark < end:
+        i = mark + 1
+        mark = find(c, i, end, 0x3E)
+        if mark >= end:
+            found |= <uint64_t> 1 << A_UNBALANCED
+            mark = find(c, i, end, 0x3B)
+        slots[S_URI] = trim(c, i, mark)
+        i = mark + 1 if mark < end and at(c, mark) == 0x3E else mark
+    else:
+        mark = i
+        while mark < end and at(c, mark) != 0x3B and at(c, mark) != 0x2C and not is_blank(at(c, mark)):
+            mark += 1
+        slots[S_URI].start, slots[S_URI].end = i, mark
+        i = mark
+    read_uri(c, slots[S_URI], &slots[S_USER], &slots[S_HOST], &slots[S_PORT])
+    while i < end:
+        i = _next_parameter(c, i, end, &name, &text)
+        if _is(c, name, b"tag", 3) and slots[S_TAG].start == ABSENT:
+            slots[S_TAG] = text
+    return found
+
+
+cdef uint64_t read_via(Cursor c, Span value, Span *fields) noexcept nogil:
+    """sent-protocol sent-by *(;param), RFC 3261 20.42 and 25.1: white space may stand around every separator."""
+    cdef uint32_t i = value.start, end = value.end, start
+    cdef int slash
+    cdef int byte
+    cdef Span name, text
+    for slash in range(2):
+        i = find(c, i, end, 0x2F)
+        if i >= end:
+            return <uint64_t> 1 << A_VIA_UNREADABLE
+        i += 1
+    start = i = _skip_blank(c, i, end)
+    while i < end and not is_blank(at(c, i)):
+        i += 1
+    fields[F_VIA_TRANSPORT].start, fields[F_VIA_TRANSPORT].end = start, i
+    start = i = _skip_blank(c, i, end)
+    if i < end and at(c, i) == 0x5B:
+        i = find(c, i, end, 0x5D)
+        i = i + 1 if i < end else end
+    while i < end:
+        byte = at(c, i)
+        if byte == 0x3A or byte == 0x3B or byte == 0x2C or is_blank(byte):
+            break
+        i += 1
+    if i == start:
+        return <uint64_t> 1 << A_VIA_UNREADABLE
+    fields[F_VIA_HOST].start, fields[F_VIA_HOST].end = start, i
+    i = _skip_blank(c, i, end)
+    if i < end and at(c, i) == 0x3A:
+        start = i = _skip_blank(c, i + 1, end)
+        while i < end and is_digit(at(c, i)):
+            i += 1
+        fields[F_VIA_PORT].start, fields[F_VIA_PORT].end = start, i
+    while i < end:
+        i = _next_parameter(c, i, end, &name, &text)
+        if _is(c, name, b"branch", 6):
+            fields[F_VIA_BRANCH] = text
+        elif _is(c, name, b"rport", 5):
+            fields[F_VIA_RPORT] = text
+        elif _is(c, name, b"received", 8):
+            fields[F_VIA_RECEIVED] = text
+        elif _is(c, name, b"maddr", 5):
+            fields[F_VIA_MADDR] = text
+        elif name.start == name.end and i < end and at(c, i) != 0x3B:
+            break                   # a comma: the next Via of the list
+    return 0
+
+
+cdef void read_cseq(Cursor c, Span value, Span *number, Span *method) noexcept nogil:
+    cdef uint32_t i = value.start
+    while i < value.end and is_digit(at(c, i)):
+        i += 1
+    number.start, number.end = value.start, i
+    i = _skip_blank(c, i, value.end)
+    method.start = i
+    while i < value.end and not is_blank(at(c, i)):
+        i += 1
+    method.end = i
+
+
+cdef void _credential(Cursor c, Span name, Span text, Span *fields) noexcept nogil:
+    if _is(c, name, b"username", 8):
+        fields[F_AUTH_USERNAME] = text
+    elif _is(c, name, b"realm", 5):
+        fields[F_AUTH_REALM] = text
+    elif _is(c, name, b"nonce", 5):
+        fields[F_AUTH_NONCE] = text
+    elif _is(c, name, b"uri", 3):
+        fields[F_AUTH_URI] = text
+    elif _is(c, name, b"response", 8):
+        fields[F_AUTH_RESPONSE] = text
+    elif _is(c, name, b"qop", 3):
+        fields[F_AUTH_QOP] = text
+    elif _is(c, name, b"nc", 2):
+        fields[F_AUTH_NC] = text
+
+
+cdef void read_credentials(Cursor c, Span value, Span *fields) noexcept nogil:
+    """Scheme, then a comma-separated list of name = value (RFC 3261 20.7)."""
+    cdef uint32_t i = value.start, end = value.end, start
+    cdef Span name, text
+    while i < end and not is_blank(at(c, i)):
+        i += 1
+    fields[F_AUTH_SCHEME].start, fields[F_AUTH_SCHEME].end = value.start, i
+    while i < end:
+        start = i
+        while i < end and at(c, i) != 0x3D and at(c, i) != 0x2C:
+            i += 1
+        name = trim(c, start, i)
+        if i >= end or at(c, i) == 0x2C:
+            i += 1
+            continue
+        i = _skip_blank(c, i + 1, end)
+        if i < end and at(c, i) == 0x22:
+            start = i + 1
+            i = _end_of_quoted(c, start, end)
+            text.start, text.end = start, i
+        else:
+            start = i
+            i = find(c, i, end, 0x2C)
+            text = trim(c, start, i)
+        _credential(c, name, text, fields)
+        i = find(c, i, end, 0x2C) + 1
+
+
+cdef void read_sdp(Cursor c, Span body, Span *fields) noexcept nogil:
+    """The first o=, s= and m= lines (RFC 8866 5)."""
+    cdef uint32_t i = body.start, stop
+    cdef int letter
+    cdef int slot
+    while i < body.end:
+        stop = find(c, i, body.end, 0x0A)
+        letter = at(c, i)
+        slot = F_SDP_ORIGIN if letter == 0x6F else F_SDP_SESSION if letter == 0x73 else F_SDP_MEDIA if letter == 0x6D else 0
+        if slot and i + 1 < stop and at(c, i + 1) == 0x3D and fields[slot].start == ABSENT:
+            fields[slot] = trim(c, i + 2, stop)
+            if slot == F_SDP_MEDIA:
+                return
+        i = stop + 1

@@ -1,0 +1,157 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""The closed lists of the SIP grammar as numbers, and their look-up in C.
+
+Methods are compared without case although RFC 3261 7.1 says with: Kamailio and pjsip compare without, and a scanner needs only one of them.
+Header names are sorted by length and first letter at import, so that a look-up compares with two or three names.
+"""
+
+from libc.stdint cimport int16_t, uint8_t, uint32_t
+from libc.string cimport memset
+
+from sipsensor.fastpath.cursor cimport Cursor, Span, at, cursor_over, lower, same_nocase
+
+METHODS = (
+    b"INVITE", b"ACK", b"BYE", b"CANCEL", b"REGISTER", b"OPTIONS", b"SUBSCRIBE", b"NOTIFY", b"PUBLISH", b"MESSAGE", b"INFO", b"PRACK",
+    b"UPDATE", b"REFER",
+)
+METHOD_OTHER = M_OTHER
+
+# The IANA registry's header fields in use, and a few of vendors that signatures ask for. The first ones in the order of `Header_`.
+_HEADERS = (
+    "via from to call-id cseq contact max-forwards user-agent content-length content-type authorization proxy-authorization expires server "
+    "route record-route "
+    "accept accept-contact accept-encoding accept-language accept-resource-priority additional-identity alert-info allow allow-events "
+    "answer-mode authentication-info call-info cellular-network-info cisco-guid content-disposition content-encoding content-id "
+    "content-language date diversion encryption error-info event feature-caps flow-timer geolocation geolocation-error geolocation-routing "
+    "hide history-info identity identity-info in-reply-to info-package join max-breadth mime-version min-expires min-se organization "
+    "origination-id p-access-network-info p-answer-state p-asserted-identity p-asserted-service p-associated-uri p-called-party-id "
+    "p-charging-function-addresses p-charging-vector p-dcs-trace-party-id p-early-media p-media-authorization p-preferred-identity "
+    "p-preferred-service p-profile-key p-refused-uri-list p-served-user p-user-database p-visited-network-id path permission-missing "
+    "policy-contact policy-id priority priority-share priority-verstat priv-answer-mode privacy proxy-authenticate proxy-require rack reason "
+    "reason-phrase recv-info refer-events-at refer-sub refer-to referred-by reject-contact relayed-charge remote-party-id replaces reply-to "
+    "request-disposition require resource-priority resource-share response-key response-source restoration-info retry-after rseq "
+    "security-client security-server security-verify service-interact-info service-route session-expires session-id sip-etag sip-if-match "
+    "subject subscription-state supported suppress-if-match target-dialog timestamp trigger-consent unsupported user-to-user "
+    "warning www-authenticate x-asterisk-hangupcause x-real-ip"
+).split()
+
+HEADERS = {name: number for number, name in enumerate(_HEADERS)}
+
+# RFC 3261 7.3.3 and the IANA registry; "n" (Identity-Info) is deprecated but still read by stacks.
+COMPACT_FORMS = {
+    "a": "accept-contact", "b": "referred-by", "c": "content-type", "d": "request-disposition", "e": "content-encoding", "f": "from",
+    "i": "call-id", "j": "reject-contact", "k": "supported", "l": "content-length", "m": "contact", "n": "identity-info", "o": "event",
+    "r": "refer-to", "s": "subject", "t": "to", "u": "allow-events", "v": "via", "x": "session-expires", "y": "identity",
+}
+
+FIELD_HEADERS = 64
+_FIELDS = (
+    "- start-line method uri uri.user uri.host version code phrase "
+    "from.display from.uri from.user from.host from.port from.tag "
+    "to.display to.uri to.user to.host to.port to.tag "
+    "contact.display contact.uri contact.user contact.host contact.port contact.tag "
+    "via.transport via.host via.port via.branch via.rport via.received via.maddr "
+    "cseq.number cseq.method "
+    "auth.scheme auth.username auth.realm auth.nonce auth.uri auth.response auth.qop auth.nc "
+    "body sdp.origin sdp.session sdp.media head datagram"
+).split()
+FIELDS = {name: number for number, name in enumerate(_FIELDS) if number}
+FIELDS.update({name: FIELD_HEADERS + number for name, number in HEADERS.items()})
+
+# Bit numbers in the order of `Anomaly` in sip.pxd.
+_ANOMALIES = (
+    "leading-bytes bare-lf bare-cr fold fold-before-colon space-before-colon control-before-colon nul-in-head control-in-head "
+    "start-line-spacing version method-case unknown-method broken-header-line no-head-end duplicate-from duplicate-to duplicate-call-id "
+    "duplicate-cseq content-length-unreadable content-length-differs content-length-short content-length-long cseq-unreadable cseq-method "
+    "missing-via missing-from missing-to missing-call-id missing-cseq uri-escape uri-space via-unreadable many-headers many-vias "
+    "following-message nul-in-body long-start-line header-unterminated name-addr-unbalanced start-line-missing-parts ambiguous-line-ends"
+).split()
+ANOMALIES = {name: bit for bit, name in enumerate(_ANOMALIES)}
+
+# Numbers in the order of `Malformation` in sip.pxd.
+_MALFORMATIONS = "none start-line status-code no-header too-many-headers".split()
+MALFORMATIONS = {name: number for number, name in enumerate(_MALFORMATIONS)}
+
+
+cdef struct Name:
+    uint8_t size
+    uint8_t text[NAME_MAX]
+
+cdef Name _names[HEADERS_MAX]
+cdef int16_t _next[HEADERS_MAX]
+cdef int16_t _first[NAME_MAX + 1][27]      # by length and first letter
+cdef int16_t _compact[256]
+cdef Name _methods[M_OTHER]
+
+
+cdef void _fill(Name *slot, bytes text):
+    cdef int i
+    slot.size = <uint8_t> len(text)
+    for i in range(len(text)):
+        slot.text[i] = text[i]
+
+
+cdef int _letter(int byte) noexcept nogil:
+    byte = lower(byte)
+    return byte - 97 if 97 <= byte <= 122 else 26
+
+
+def _build():
+    cdef int number, size, letter
+    expected = ["via", "from", "to", "call-id", "cseq", "contact", "max-forwards", "user-agent", "content-length", "content-type",
+                "authorization", "proxy-authorization", "expires", "server", "route", "record-route"]
+    if _HEADERS[:H_KNOWN] != expected or len(_HEADERS) > HEADERS_MAX or len(set(_HEADERS)) != len(_HEADERS):
+        raise AssertionError("names.pyx: the header list and its enum disagree")
+    if len(_FIELDS) != F_COUNT or len(METHODS) != M_OTHER:
+        raise AssertionError("names.pyx: the field list and its enum disagree")
+    memset(_first, 0xFF, sizeof(_first))
+    memset(_next, 0xFF, sizeof(_next))
+    memset(_compact, 0xFF, sizeof(_compact))
+    for number in reversed(range(len(_HEADERS))):
+        text = _HEADERS[number].encode()
+        size, letter = len(text), _letter(text[0])
+        _fill(&_names[number], text)
+        _next[number] = _first[size][letter]
+        _first[size][letter] = <int16_t> number
+    for compact, name in COMPACT_FORMS.items():
+        _compact[ord(compact)] = _compact[ord(compact.upper())] = HEADERS[name]
+    for number in range(M_OTHER):
+        _fill(&_methods[number], METHODS[number])
+
+
+_build()
+
+
+cdef int find_header(Cursor c, Span name) noexcept nogil:
+    """The number of the header field whose name stands at `name`, or -1."""
+    cdef uint32_t size = name.end - name.start
+    cdef int number
+    if size == 1:
+        number = at(c, name.start)
+        return _compact[number] if number >= 0 else -1
+    if size == 0 or size > NAME_MAX:
+        return -1
+    number = _first[size][_letter(at(c, name.start))]
+    while number >= 0:
+        if same_nocase(c, name, cursor_over(_names[number].text, size)):
+            return number
+        number = _next[number]
+    return -1
+
+
+cdef int find_method(Cursor c, Span token) noexcept nogil:
+    """The number of the method at `token`, in any case; M_OTHER for every other token."""
+    cdef int number
+    for number in range(M_OTHER):
+        if token.end - token.start == _methods[number].size and same_nocase(
+            c, token, cursor_over(_methods[number].text, _methods[number].size)
+        ):
+            return number
+    return M_OTHER
+
+
+def header_number(bytes name not None):
+    """The number of a header field name as sent (any case, compact or long), or -1."""
+    cdef Span span
+    span.start, span.end = 0, <uint32_t> len(name)
+    return find_header(cursor_over(<const char *> name, len(name)), span)

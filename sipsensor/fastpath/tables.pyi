@@ -1,0 +1,46 @@
+"""State that every packet touches: bounded, set-associative tables keyed by 64-bit keyed hashes. No entry is ever allocated per packet.
+
+Each key has a place in one set of eight. When a set is full, the entry with the lowest rank goes, the longest untouched of these first.
+"""
+
+from collections.abc import Sequence
+
+def keyed_hash(seed: bytes, data: bytes) -> int:
+    """SipHash-1-3 of ``data`` under 16 bytes of seed."""
+
+class RateTable:
+    """Leaky buckets: per key, one for each ``(count, seconds)`` of ``limits`` (1 to 4), one timestamp each.
+
+    Raises ValueError for a limit outside 1..2**31 or a capacity below 8.
+    """
+
+    def __init__(self, capacity: int, limits: Sequence[tuple[int, int]]) -> None: ...
+    def charge(self, key: int, now: int, rank: int = 0) -> int:
+        """Pour one unit into all of the key's buckets. Returns the bit set of limits it overflowed (those buckets stay full)."""
+    def refund(self, key: int, now: int) -> None:
+        """Take one unit back out of all of the key's buckets."""
+    def level(self, key: int, now: int, limit: int = 0) -> float:
+        """How many units the bucket of that limit holds."""
+    def clear(self) -> None: ...
+    fill: int
+    capacity: int
+    evictions: int
+
+class SeenTable:
+    """Counts how often a key was seen; forgets it ``seconds`` after its first sight."""
+
+    def __init__(self, capacity: int, seconds: int) -> None: ...
+    def touch(self, key: int, now: int) -> int:
+        """How often the key was seen before now."""
+    def clear(self) -> None: ...
+    fill: int
+    capacity: int
+    evictions: int
+
+class Networks:
+    """A set of IP networks; look-up by binary search over merged ranges. Raises ValueError for text that is no network or address."""
+
+    def __init__(self, networks: Sequence[str] = ()) -> None: ...
+    def contains(self, address: bytes) -> bool:
+        """``address`` is 16 bytes, IPv4 as ::ffff:a.b.c.d."""
+    def __len__(self) -> int: ...

@@ -1,0 +1,246 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""State that every packet touches: bounded, set-associative tables keyed by 64-bit keyed hashes.
+
+Rules. All memory is taken at construction; a look-up reads the eight slots of one set and nothing else, whatever the table holds. When the set is
+full, the slot of the lowest rank goes, and of these the one longest untouched (by a counter, because time stamps may be equal): a flood of
+strangers cannot push out what outranks it. A key of 0 is no key: it is never stored. Buckets are leaky, kept as one time stamp each, the
+moment at which the bucket will be empty (the theoretical arrival time of GCRA), so nothing is ever swept.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp, memcpy, memset
+
+import ipaddress
+
+from sipsensor.fastpath.cursor cimport cursor_over
+from sipsensor.fastpath.hashing cimport Hash, hash_end, hash_part, hash_start
+
+cdef enum:
+    WAYS = 8
+    LIMITS_MAX = 4
+
+cdef int64_t SECOND = 1_000_000_000
+
+
+cdef struct Slot:
+    uint64_t key
+    uint64_t touched
+    int64_t since               # first sight
+    uint32_t count
+    uint32_t rank
+
+
+def keyed_hash(bytes seed not None, bytes data not None):
+    """SipHash-1-3 of ``data`` under 16 bytes of seed."""
+    cdef uint64_t keys[2]
+    cdef Hash h
+    if len(seed) != 16:
+        raise ValueError("a seed has 16 bytes")
+    memcpy(keys, <const char *> seed, 16)
+    h = hash_start(keys[0], keys[1])
+    hash_part(&h, cursor_over(<const char *> data, len(data)))
+    return hash_end(&h)
+
+
+cdef class _Table:
+    """The set-associative part: find a key's slot, or make room for it."""
+
+    cdef Slot *slots
+    cdef uint64_t mask          # number of sets - 1
+    cdef uint64_t clock
+    cdef readonly int fill
+    cdef readonly int capacity
+    cdef readonly int evictions
+
+    def __cinit__(self, int capacity, *args):
+        cdef uint64_t sets = 1
+        if not WAYS <= capacity <= 1 << 26:
+            raise ValueError(f"a table holds {WAYS} to {1 << 26} entries, not {capacity}")
+        while sets * WAYS < <uint64_t> capacity:
+            sets *= 2
+        self.mask = sets - 1
+        self.capacity = <int> (sets * WAYS)
+        self.slots = <Slot *> calloc(self.capacity, sizeof(Slot))
+        if self.slots == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.slots)
+
+    cdef int _find(self, uint64_t key) noexcept nogil:
+        """The index of the key's slot, or -1."""
+        cdef int base = <int> ((key & self.mask) * WAYS), i
+        for i in range(base, base + WAYS):
+            if self.slots[i].key == key:
+                return i
+        return -1
+
+    cdef int _room(self, uint64_t key, int64_t now, uint32_t rank) noexcept nogil:
+        """A slot for a new key: a free one, else the least of those that do not outrank it; -1 when all do."""
+        cdef int base = <int> ((key & self.mask) * WAYS), i, least = -1
+        for i in range(base, base + WAYS):
+            if self.slots[i].key == 0:
+                self.fill += 1
+                least = i
+                break
+            if self.slots[i].rank > rank:
+                continue
+            if least < 0 or self.slots[i].rank < self.slots[least].rank or (
+                self.slots[i].rank == self.slots[least].rank and self.slots[i].touched < self.slots[least].touched
+            ):
+                least = i
+        else:
+            if least < 0:
+                return -1
+            self.evictions += 1
+        self.slots[least].key, self.slots[least].since = key, now
+        self.slots[least].count = 0
+        return least
+
+    cdef void _touch(self, int slot, uint32_t rank) noexcept nogil:
+        self.clock += 1
+        self.slots[slot].touched = self.clock
+        self.slots[slot].rank = rank
+
+    def clear(self):
+        """Forget everything."""
+        memset(self.slots, 0, self.capacity * sizeof(Slot))
+        self.fill = 0
+
+
+cdef class RateTable(_Table):
+    """Leaky buckets: per key one for each ``(count, seconds)`` of ``limits``."""
+
+    cdef int limit_count
+    cdef int64_t interval[LIMITS_MAX]       # ns that one unit takes to leak
+    cdef int64_t depth[LIMITS_MAX]          # ns that a full bucket takes to leak
+    cdef int64_t *empty                     # per slot and limit: when the bucket will be empty
+
+    def __cinit__(self, int capacity, limits):
+        if not 1 <= len(limits) <= LIMITS_MAX:
+            raise ValueError(f"a table has 1 to {LIMITS_MAX} limits, not {len(limits)}")
+        for count, seconds in limits:
+            if not (1 <= count < 1 << 31 and 1 <= seconds < 1 << 31):
+                raise ValueError(f"a limit of {count} in {seconds} seconds is out of range")
+            self.interval[self.limit_count] = seconds * SECOND // count
+            self.depth[self.limit_count] = self.interval[self.limit_count] * <int64_t> count
+            self.limit_count += 1
+        self.empty = <int64_t *> calloc(<size_t> self.capacity * self.limit_count, sizeof(int64_t))
+        if self.empty == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.empty)
+
+    cpdef int charge(self, uint64_t key, int64_t now, uint32_t rank=0) noexcept:
+        """Pour one unit into all of the key's buckets; the bit set of the limits it overflowed."""
+        cdef int slot, i, over = 0
+        cdef int64_t *empty
+        if key == 0:
+            return 0
+        slot = self._find(key)
+        if slot < 0:
+            slot = self._room(key, now, rank)
+            if slot < 0:
+                return 0
+            memset(self.empty + slot * self.limit_count, 0, self.limit_count * sizeof(int64_t))
+        self._touch(slot, rank)
+        empty = self.empty + slot * self.limit_count
+        for i in range(self.limit_count):
+            if empty[i] < now:
+                empty[i] = now
+            if empty[i] + self.interval[i] - now > self.depth[i]:
+                over |= 1 << i
+            else:
+                empty[i] += self.interval[i]
+        return over
+
+    cpdef void refund(self, uint64_t key, int64_t now) noexcept:
+        """Take one unit back out of all of the key's buckets."""
+        cdef int slot = self._find(key) if key else -1, i
+        if slot >= 0:
+            for i in range(self.limit_count):
+                self.empty[slot * self.limit_count + i] -= self.interval[i]
+
+    cpdef double level(self, uint64_t key, int64_t now, int limit=0):
+        """How many units the bucket of that limit holds. Raises IndexError for a limit the table has not."""
+        cdef int slot = self._find(key) if key else -1
+        cdef int64_t left
+        if not 0 <= limit < self.limit_count:
+            raise IndexError(limit)
+        if slot < 0:
+            return 0.0
+        left = self.empty[slot * self.limit_count + limit] - now
+        return <double> left / self.interval[limit] if left > 0 else 0.0
+
+
+cdef class SeenTable(_Table):
+    """Counts how often a key was seen; forgets it ``seconds`` after its first sight."""
+
+    cdef int64_t life
+
+    def __cinit__(self, int capacity, int seconds):
+        if seconds < 1:
+            raise ValueError("a key lives for at least a second")
+        self.life = seconds * SECOND
+
+    cpdef uint32_t touch(self, uint64_t key, int64_t now) noexcept:
+        """How often the key was seen before now."""
+        cdef int slot
+        if key == 0:
+            return 0
+        slot = self._find(key)
+        if slot < 0:
+            slot = self._room(key, now, 0)
+        elif now - self.slots[slot].since > self.life:
+            self.slots[slot].since, self.slots[slot].count = now, 0
+        self._touch(slot, 0)
+        self.slots[slot].count += 1
+        return self.slots[slot].count - 1
+
+
+cdef class Networks:
+    """A set of IP networks as merged ranges of 16-byte addresses. Raises ValueError for text that is no network or address."""
+
+    cdef uint8_t *ranges        # first and last address of each, 32 bytes, sorted
+    cdef int count
+    cdef readonly tuple texts
+
+    def __cinit__(self, networks=()):
+        parsed = [ipaddress.ip_network(text, strict=False) for text in networks]
+        merged = [
+            *ipaddress.collapse_addresses(network for network in parsed if network.version == 4),
+            *ipaddress.collapse_addresses(network for network in parsed if network.version == 6),
+        ]
+        blob = b"".join(sorted(_packed(network.network_address) + _packed(network.broadcast_address) for network in merged))
+        self.texts = tuple(str(network) for network in merged)
+        self.count = <int> len(merged)
+        self.ranges = <uint8_t *> calloc(len(blob) + 1, 1)
+        if self.ranges == NULL:
+            raise MemoryError
+        memcpy(self.ranges, <const char *> blob, len(blob))
+
+    def __dealloc__(self):
+        free(self.ranges)
+
+    def __len__(self):
+        return self.count
+
+    cdef bint holds(self, const uint8_t *address) noexcept nogil:
+        cdef int low = 0, high = self.count, middle
+        while low < high:
+            middle = (low + high) // 2
+            if memcmp(self.ranges + middle * 32, address, 16) <= 0:
+                low = middle + 1
+            else:
+                high = middle
+        return low > 0 and memcmp(self.ranges + (low - 1) * 32 + 16, address, 16) >= 0
+
+    cpdef bint contains(self, bytes address):
+        """``address`` is 16 bytes, IPv4 as ::ffff:a.b.c.d; anything else is in no network."""
+        return len(address) == 16 and self.holds(<const uint8_t *> <const char *> address)
+
+
+def _packed(address):
+    return address.packed if address.version == 6 else b"\0" * 10 + b"\xff\xff" + address.packed

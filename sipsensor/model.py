@@ -1,0 +1,324 @@
+"""The words of sipsensor as types: what a packet is, what was seen of it, and what was decided. Read this first.
+
+Imports nothing of sipsensor; every other room imports this one. The classes are plain slotted ones, because one of each is made per
+packet and a frozen dataclass costs five times as much to build.
+
+Times (``ts``, ``first``, ``until``) are integer counts of nanoseconds since the epoch, and they always come with a packet: nothing below
+``engine`` knows a clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NANOSECONDS = 1_000_000_000
+
+
+class Verdict(IntEnum):
+    """What becomes of one packet."""
+
+    ACCEPT = 0
+    DROP = 1
+
+
+class Reason(StrEnum):
+    """Why a packet got its verdict. Closed: metrics, events and schemas list exactly these."""
+
+    NONE = ""
+    ALLOWLISTED = "ALLOWLISTED"
+    INCOMPLETE = "INCOMPLETE"
+    NOT_OURS = "NOT_OURS"
+    SIGNATURE = "SIGNATURE"
+    MALFORMED = "MALFORMED"
+    SPOOFED = "SPOOFED"
+    LIMIT = "LIMIT"
+    ACCOUNT = "ACCOUNT"
+    SHIELD = "SHIELD"
+    BANNED = "BANNED"
+    FLOW = "FLOW"
+    OVERLOAD = "OVERLOAD"
+    UNINSPECTED = "UNINSPECTED"
+    ERROR = "ERROR"
+
+
+DROP_REASONS = tuple(Reason)[4:]
+"""The reasons that may stand beside a drop."""
+
+
+class Mode(StrEnum):
+    """``observe`` judges and reports but accepts everything; ``enforce`` acts."""
+
+    OBSERVE = "observe"
+    ENFORCE = "enforce"
+
+
+class Arrival(IntEnum):
+    """How a packet reached us, as far as its source knows. Live sources know it by hook and interface, capture files do not."""
+
+    UNKNOWN = 0
+    INBOUND = 1
+    OUTBOUND = 2
+    FORGED = 3
+    """A protected source address that entered where no protected host is."""
+
+
+class Direction(IntEnum):
+    """Towards the protected hosts, or from them. It decides who is believed."""
+
+    INBOUND = 0
+    OUTBOUND = 1
+
+
+class AppProtocol(IntEnum):
+    """The application protocols with a room under ``protocols``."""
+
+    SIP = 0
+    IAX2 = 1
+
+
+class Standing(IntEnum):
+    """How far an ``address . port`` is believed. DESIGN 6 defines how each is won."""
+
+    STRANGER = 0
+    PROVEN = 1
+    TRUSTED = 2
+
+
+class Outcome(IntEnum):
+    """What became of a transaction. A challenge alone is none of the refusals."""
+
+    PENDING = 0
+    ACCEPTED = 1
+    REFUSED = 2
+    CHALLENGED_ANSWERED = 3
+    CHALLENGED_ABANDONED = 4
+    UNANSWERED = 5
+    CUT = 6
+    """Dropped by us: never evidence of anything."""
+
+
+class Scope(StrEnum):
+    """What a cut covers, the smallest first."""
+
+    FLOW = "flow"
+    ACCOUNT = "account"
+    SOURCE = "source"
+    NETWORK = "network"
+
+
+class Confidence(StrEnum):
+    """``high``: one packet is enough to drop that packet. ``medium`` adds to a score. ``low`` is context."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class Action(StrEnum):
+    """What the policy does with a rule that fired."""
+
+    OFF = "off"
+    ALERT = "alert"
+    DROP = "drop"
+
+
+class Family(StrEnum):
+    """The first word of a rule's slug."""
+
+    SCANNER = "scanner"
+    FRAUD = "fraud"
+    MALFORMED = "malformed"
+    FLOOD = "flood"
+    SWEEP = "sweep"
+    ENUMERATION = "enumeration"
+    GUESSING = "guessing"
+    HIJACK = "hijack"
+    REFLECTION = "reflection"
+    PROBE = "probe"
+    EVASION = "evasion"
+    IAX2 = "iax2"
+
+
+class Packet:
+    """One captured packet, from its link layer (``link`` is libpcap's DLT number) up.
+
+    ``wire_length`` is how long it was on the wire; less of it in ``data`` means that the capture cut it.
+    """
+
+    __slots__ = ("arrival", "data", "link", "number", "ts", "wire_length")
+
+    def __init__(
+        self,
+        ts: int,
+        data: bytes,
+        link: int,
+        number: int = 0,
+        wire_length: int | None = None,
+        arrival: Arrival = Arrival.UNKNOWN,
+    ) -> None:
+        self.ts = ts
+        self.data = data
+        self.link = link
+        self.number = number
+        self.wire_length = len(data) if wire_length is None else wire_length
+        self.arrival = arrival
+
+
+class Observation:
+    """One message or frame with what tracking knows of it: what detectors judge.
+
+    ``message`` is the protocol's own view. Everything else is protocol-neutral, so that a detector need not know whose it is.
+    Keys are 64-bit keyed hashes made by the fast path (``source_key`` counts IPv6 per /64).
+    """
+
+    __slots__ = (
+        "account",
+        "called",
+        "direction",
+        "examined",
+        "has_credentials",
+        "kind",
+        "message",
+        "outcome",
+        "protocol",
+        "repeats",
+        "source_key",
+        "standing",
+        "transaction",
+        "ts",
+    )
+
+    def __init__(self, message: Any, examined: Any, protocol: int, direction: int, kind: int, standing: int) -> None:  # noqa: ANN401
+        self.message = message
+        self.examined = examined
+        self.protocol = protocol
+        self.direction = direction
+        self.kind = kind
+        self.standing = standing
+        self.ts: int = examined.ts
+        self.source_key: int = examined.source_key
+        self.transaction = 0
+        self.repeats = 0
+        self.outcome: int = 0
+        self.account: bytes | None = None
+        self.called: bytes | None = None
+        self.has_credentials = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Anything with an id that can fire: a signature, or one behaviour of a detector."""
+
+    id: int
+    slug: str
+    name: str
+    family: Family
+    severity: int
+    """1 (worst) to 5."""
+    confidence: Confidence
+    action: Action
+    reason: Reason
+    """The reason of the drop, where this rule drops."""
+    rev: int = 1
+    detector: str = ""
+    spoofable: bool = True
+    """Could a third party have sent the evidence in the sender's name? Then it kills its own packet and nothing else."""
+
+
+@dataclass(slots=True)
+class Alert:
+    """A rule fired on an observation. ``evidence`` is small, printable and free of secrets."""
+
+    rule: Rule
+    observation: Observation
+    evidence: dict[str, str | int] = field(default_factory=dict)
+    score: int = 0
+
+
+@dataclass(slots=True)
+class Cut:
+    """A drop that lasts: what it covers, why, and until when."""
+
+    scope: Scope
+    address: bytes
+    rule: Rule
+    since: int
+    until: int
+    account: bytes | None = None
+
+
+class Decision:
+    """What the policy says of one packet. ``verdict`` holds whatever the mode; what is done with the packet is ``effect``."""
+
+    __slots__ = ("alerts", "cuts", "effect", "observation", "reason", "rule", "verdict")
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        reason: Reason,
+        rule: Rule | None = None,
+        alerts: tuple[Alert, ...] = (),
+        cuts: tuple[Cut, ...] = (),
+        observation: Observation | None = None,
+        effect: Verdict | None = None,
+    ) -> None:
+        self.verdict = verdict
+        self.reason = reason
+        self.rule = rule
+        self.alerts = alerts
+        self.cuts = cuts
+        self.observation = observation
+        self.effect = verdict if effect is None else effect
+
+
+# --- kinds -------------------------------------------------------------------------------------------------------------------------
+
+KIND_WHATS = 64
+"""How many values the third part of a kind may take: a method, a status class, or ``MALFORMED``."""
+
+WHAT_MALFORMED = 63
+WHAT_STATUS = 32
+"""Status class n of a response is the what ``WHAT_STATUS + n``; everything below is a method's number."""
+
+KINDS = len(AppProtocol) * len(Direction) * len(Standing) * KIND_WHATS
+
+
+def kind_of(protocol: int, direction: int, standing: int, what: int) -> int:
+    """The number of a kind: (protocol, direction, standing, method or status class) as one small integer."""
+    return ((protocol * 2 + direction) * 3 + standing) * KIND_WHATS + what
+
+
+class When(StrEnum):
+    """``judge``: I must see it before the verdict. ``learn``: I may see it after."""
+
+    JUDGE = "judge"
+    LEARN = "learn"
+
+
+class Interest(NamedTuple):
+    """The kinds somebody cares about. ``None`` in a part means all of that part."""
+
+    when: When
+    protocol: AppProtocol
+    direction: Direction | None = None
+    whats: Iterable[int] | None = None
+    standings: Iterable[Standing] | None = None
+
+
+class Limit(NamedTuple):
+    """``count`` events in ``seconds``, as a leaky bucket: it holds ``count`` and leaks ``count / seconds`` a second."""
+
+    count: int
+    seconds: int
+
+
+class Message(Protocol):
+    """What every protocol's view of a message offers to the tracker."""
+
+    protocol: AppProtocol
+    what: int

@@ -1,0 +1,277 @@
+"""Turns one ``[[rule]]`` table into a ``Signature``, noting everything that is wrong with it."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sipsensor.fastpath import names
+from sipsensor.model import Action, AppProtocol, Confidence, Direction, Family
+from sipsensor.signatures.match import read_tree
+from sipsensor.signatures.problems import Problems, shown
+from sipsensor.signatures.schema import (
+    FIRST_LOCAL_ID,
+    ID_RANGES,
+    OPTIONAL_RULE_KEYS,
+    REFERENCE_KINDS,
+    RULE_KEYS,
+    USER_AGENT_IDS,
+    Leaf,
+    Reference,
+    Sample,
+    Signature,
+    Tree,
+    leaves_of,
+)
+
+_SLUG = re.compile(r"[a-z0-9]+(?:\.[a-z0-9]+(?:-[a-z0-9]+)*){2}")
+_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
+_DIRECTIONS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND, "both": None}
+_PROTOCOLS = {"sip": AppProtocol.SIP}
+_SAMPLE_KEYS = frozenset(["name", "text", "hex"])
+_SAMPLES_OF_HIGH = 2
+_SEVERITIES = range(1, 6)
+_MAX_SAMPLE = 65_507
+_METHODS = frozenset(method.decode() for method in names.METHODS)
+
+
+def place_of(table: Mapping[str, Any], file: str, number: int) -> str:
+    """How messages call a rule: file, id and slug as far as they are there, else its place in the file."""
+    known = [str(table[key]) for key in ("id", "slug") if isinstance(table.get(key), (int, str))]
+    return f"{file}: rule {' '.join(known) or f'number {number}'}"
+
+
+def read_rule(table: Mapping[str, Any], problems: Problems, *, file: str, local: bool) -> Signature | None:
+    """The signature of a rule's table; None when a problem was noted. ``local`` rules number from ``FIRST_LOCAL_ID``, shipped ones below."""
+    before = len(problems.lines)
+    problems.unknown(table, RULE_KEYS | OPTIONAL_RULE_KEYS)
+    slug = _slug(table, problems)
+    number = _id(table, problems, slug, local=local)
+    confidence = problems.choose(table, "confidence", list(Confidence))
+    positive, negative = _samples(table, problems, confidence)
+    match = read_tree(table["match"], problems) if "match" in table else problems.add("match", "missing; write a table")
+    fields = {
+        "rev": _bounded(table, "rev", problems, range(1, 10_000)),
+        "severity": _bounded(table, "severity", problems, _SEVERITIES),
+        "name": _line(table, "name", problems),
+        "false_positives": _line(table, "false_positives", problems),
+        "protocol": problems.choose(table, "protocol", _PROTOCOLS),
+        "direction": problems.choose(table, "direction", _DIRECTIONS),
+        "action": problems.choose(table, "action", list(Action)),
+        "since": _since(table, problems),
+        "modified": _modified(table, problems),
+    }
+    references = _references(table, problems)
+    methods, when = _methods(table, problems), _when(table, problems)
+    if number is None or slug is None or match is None or confidence is None or len(problems.lines) > before:
+        return None
+    signature = Signature(
+        id=number,
+        slug=slug,
+        match=match,
+        confidence=Confidence(confidence),
+        references=references,
+        positive=positive,
+        negative=negative,
+        methods=methods,
+        when=when,
+        file=file,
+        **(fields | {
+            "protocol": _PROTOCOLS[fields["protocol"]],
+            "direction": _DIRECTIONS[fields["direction"]],
+            "action": Action(fields["action"]),
+        }),
+    )  # fmt: skip
+    _check_consistency(signature, problems)
+    return signature if len(problems.lines) == before else None
+
+
+def _slug(table: Mapping[str, Any], problems: Problems) -> str | None:
+    slug = problems.take(table, "slug", str)
+    if slug is None:
+        return None
+    if not _SLUG.fullmatch(slug):
+        problems.add("slug", f"{shown(slug)} is not family.subject.detail in lower-case letters, digits and hyphens")
+        return None
+    family = slug.partition(".")[0]
+    if family not in list(Family):
+        problems.add("slug", f"{shown(family)} is no family; one of {', '.join(sorted(Family))}")
+        return None
+    return slug
+
+
+def _id(table: Mapping[str, Any], problems: Problems, slug: str | None, *, local: bool) -> int | None:
+    number = problems.take(table, "id", int)
+    if number is None:
+        return None
+    found = next(((family, what) for numbers, family, what in ID_RANGES if number in numbers), None)
+    if found is None:
+        ranges = ", ".join(f"{what} {numbers[0]}-{numbers[-1]}" for numbers, _, what in ID_RANGES)
+        problems.add("id", f"{number} is in no range of signatures: {ranges}")
+        return None
+    if local != (number >= FIRST_LOCAL_ID):
+        problems.add("id", f"{number}: " + (f"local rules start at {FIRST_LOCAL_ID}" if local else "this range is the operator's own"))
+        return None
+    family, what = found
+    if slug is not None and family is not None and slug.partition(".")[0] != family:
+        problems.add("slug", f"{shown(slug)} does not start with {family}, the family of the numbers of {what}")
+    return number
+
+
+def _bounded(table: Mapping[str, Any], key: str, problems: Problems, numbers: range) -> int:
+    value = problems.take(table, key, int)
+    if value is not None and value not in numbers:
+        problems.add(key, f"{value} is not from {numbers[0]} to {numbers[-1]}")
+    return value or 0
+
+
+def _line(table: Mapping[str, Any], key: str, problems: Problems) -> str:
+    text = problems.take(table, key, str)
+    if text is not None and (not text.strip() or not text.isprintable()):
+        problems.add(key, "is not one line of printable text")
+    return text or ""
+
+
+def _since(table: Mapping[str, Any], problems: Problems) -> str:
+    since = problems.take(table, "since", str)
+    if since is not None and not _VERSION.fullmatch(since):
+        problems.add("since", f"{shown(since)} is not the version that brought the rule, like 0.1.0")
+    return since or ""
+
+
+def _modified(table: Mapping[str, Any], problems: Problems) -> str:
+    """A date of TOML, without quotes."""
+    value = table.get("modified")
+    if not isinstance(value, datetime.date) or isinstance(value, datetime.datetime):
+        problems.add("modified", "needs the date of the last change, like 2026-11-22, without quotes")
+        return ""
+    return value.isoformat()
+
+
+def _references(table: Mapping[str, Any], problems: Problems) -> tuple[Reference, ...]:
+    entries = problems.take(table, "references", list)
+    if entries is None:
+        return ()
+    references = []
+    for number, entry in enumerate(entries):
+        path = f"references[{number}]"
+        if not isinstance(entry, dict):
+            problems.add(path, 'is not a table; write { kind = "source", text = "..." }')
+            continue
+        problems.unknown(entry, ["kind", "text"], f"{path}.")
+        kind = problems.choose(entry, "kind", REFERENCE_KINDS, f"{path}.kind")
+        text = problems.take(entry, "text", str, f"{path}.text")
+        if kind and text and text.isprintable():
+            references.append(Reference(kind, text))
+        elif kind and text is not None:
+            problems.add(f"{path}.text", "is not one line of printable text")
+    if not entries:
+        problems.add("references", "is empty; say where the rule is from")
+    return tuple(references)
+
+
+def _methods(table: Mapping[str, Any], problems: Problems) -> tuple[str, ...]:
+    if "methods" not in table:
+        return ()
+    methods = problems.take(table, "methods", list) or []
+    unknown = [method for method in methods if method not in _METHODS]
+    if not methods or unknown:
+        problems.add("methods", f"needs a list of method names; unknown: {', '.join(map(shown, unknown)) or 'none'}")
+        return ()
+    return tuple(methods)
+
+
+def _when(table: Mapping[str, Any], problems: Problems) -> str:
+    if "when" not in table:
+        return ""
+    when = problems.choose(table, "when", ["request", "response"])
+    if when == "response" and "methods" in table:
+        problems.add("methods", "requests alone have a method; leave one of methods and when out")
+    return when or ""
+
+
+def _samples(
+    table: Mapping[str, Any], problems: Problems, confidence: str | None
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    samples = problems.take(table, "samples", dict)
+    if samples is None:
+        return (), ()
+    problems.unknown(samples, ["match", "pass"], "samples.")
+    read = []
+    for key in ("match", "pass"):
+        entries = samples.get(key, [])
+        needed = _SAMPLES_OF_HIGH if confidence == Confidence.HIGH else 1
+        if not isinstance(entries, list) or len(entries) < needed:
+            problems.add(f"samples.{key}", f"needs {needed} or more; a rule of high confidence has two of each sort, any other one")
+            entries = []
+        read.append(_sample_list(entries, problems, f"samples.{key}"))
+    names_seen = [sample.name for part in read for sample in part]
+    for name in sorted({name for name in names_seen if names_seen.count(name) > 1}):
+        problems.add("samples", f"two are called {shown(name)}; rename one")
+    return read[0], read[1]
+
+
+def _sample_list(entries: list[object], problems: Problems, path: str) -> tuple[Sample, ...]:
+    samples = []
+    for number, entry in enumerate(entries):
+        sample = _sample(entry, problems, f"{path}[{number}]")
+        if sample is not None:
+            samples.append(sample)
+    payloads = [sample.payload for sample in samples]
+    if len(set(payloads)) != len(payloads):
+        problems.add(path, "holds the same message twice; one of them shows nothing")
+    return tuple(samples)
+
+
+def _sample(entry: object, problems: Problems, path: str) -> Sample | None:
+    """``text`` is written with LF and sent with CRLF; ``hex`` is sent as it is."""
+    if not isinstance(entry, dict):
+        problems.add(path, "is not a table; write name and text")
+        return None
+    problems.unknown(entry, _SAMPLE_KEYS, f"{path}.")
+    name = problems.take(entry, "name", str, f"{path}.name")
+    if ("text" in entry) == ("hex" in entry):
+        problems.add(path, "needs text or hex, and not both")
+        return None
+    if "text" in entry:
+        text = problems.take(entry, "text", str, f"{path}.text")
+        payload = (text or "").replace("\r\n", "\n").replace("\n", "\r\n").encode()
+    else:
+        payload = _from_hex(problems.take(entry, "hex", str, f"{path}.hex") or "", problems, path)
+    if not 0 < len(payload) <= _MAX_SAMPLE:
+        problems.add(path, f"is {len(payload)} bytes long; a datagram holds 1 to {_MAX_SAMPLE}")
+        return None
+    return None if not name else Sample(name, payload)
+
+
+def _from_hex(text: str, problems: Problems, path: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        problems.add(f"{path}.hex", "is not pairs of hex digits")
+        return b""
+
+
+def _check_consistency(signature: Signature, problems: Problems) -> None:
+    """What no single key shows: a drop needs high confidence, and a name that is easily changed needs proof that it means harm."""
+    if signature.action == Action.DROP and signature.confidence != Confidence.HIGH:
+        problems.add("action", f"drop needs confidence high, not {signature.confidence}; one packet must be enough")
+    if _needs_no_look(signature.match):
+        problems.add("match", "is true for messages that contain nothing of it; begin with what must be there")
+    by_user_agent = all(leaf.field == "user-agent" for leaf in leaves_of(signature.match))
+    if signature.id in USER_AGENT_IDS and not by_user_agent:
+        problems.add("id", f"{signature.id} is for rules that read nothing but user-agent")
+    if by_user_agent and signature.confidence == Confidence.HIGH:
+        kinds = [reference.kind for reference in signature.references]
+        if "source" not in kinds and len(kinds) < 2:  # noqa: PLR2004
+            problems.add("references", "a high rule on User-Agent alone needs one of kind source, or two independent ones")
+
+
+def _needs_no_look(tree: Tree) -> bool:
+    """Is the tree true for a message in which none of its fields occurs?"""
+    if isinstance(tree, Leaf):
+        return tree.kind == "absent" or (tree.kind == "count" and isinstance(tree.value, tuple) and tree.value[0] == 0)
+    parts = [_needs_no_look(part) for part in tree.parts]
+    return not parts[0] if tree.kind == "not" else all(parts) if tree.kind == "all" else any(parts)

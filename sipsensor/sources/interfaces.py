@@ -1,0 +1,80 @@
+"""Where this machine's protected side is: its own addresses, and the interfaces behind which protected hosts sit. Asked of iproute2."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+_SECONDS = 5
+
+
+class InterfaceError(Exception):
+    """Where the protected hosts are cannot be found out; the text is one line for the operator."""
+
+
+def own_addresses() -> tuple[str, ...]:
+    """The addresses of this network namespace's interfaces that others can send to, loopback left out."""
+    found = [
+        entry["local"]
+        for link in _ip("addr", "show")
+        for entry in link.get("addr_info", ())
+        if "local" in entry and not ip_address(entry["local"]).is_loopback
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def inside_interfaces(named: Sequence[str], protected: Sequence[str]) -> tuple[int, ...]:
+    """The numbers of the interfaces that lead to the protected hosts: those named, or without names those that the routes choose.
+
+    Raises InterfaceError when a named one does not exist, a protected network has no route, or its route leads nowhere but here.
+    """
+    names = list(named) or [_interface_towards(network) for network in protected]
+    return tuple(dict.fromkeys(_number(name) for name in names))
+
+
+def loopback() -> tuple[int, ...]:
+    """The number of the loopback interface, in the form of ``inside_interfaces``."""
+    return (_number("lo"),)
+
+
+def _interface_towards(network: str) -> str:
+    """By the route to a network's first host; the whole network is taken to lie that way."""
+    parsed = ip_network(network, strict=False)
+    target = parsed.network_address if parsed.num_addresses == 1 else parsed.network_address + 1
+    routes = _ip("route", "get", str(target))
+    device = str(routes[0].get("dev", "")) if routes else ""
+    if not device:
+        raise InterfaceError(f"no route leads to {network}; check network.protected or name the interface in network.inside")
+    if device == "lo":
+        raise InterfaceError(f'{network} is this machine itself; set network.placement = "host" or name network.inside')
+    return device
+
+
+def _number(name: str) -> int:
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        raise InterfaceError(f"there is no interface {name}; check network.inside") from None
+
+
+def _ip(*arguments: str) -> list[dict[str, Any]]:
+    path = shutil.which("ip") or shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if path is None:
+        raise InterfaceError("the command ip is not installed; install iproute2")
+    try:
+        done = subprocess.run(  # noqa: S603
+            [path, "-j", *arguments], capture_output=True, text=True, timeout=_SECONDS, start_new_session=True, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise InterfaceError(f"ip {' '.join(arguments)} did not finish within {_SECONDS} s") from None
+    if done.returncode != 0:
+        return []
+    try:
+        return list(json.loads(done.stdout or "[]"))
+    except ValueError:
+        raise InterfaceError(f"ip {' '.join(arguments)} gave no readable answer") from None
