@@ -1,8 +1,8 @@
-"""What a detector is. A newcomer copies ``flood.py``; the list of detectors is in ``detect/__init__.py``."""
+"""What a detector is. A newcomer copies ``flood.py`` and adds one name to the list in ``detect/__init__.py``; nothing else needs to know."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -10,11 +10,32 @@ if TYPE_CHECKING:
     from sipsensor.model import Alert, Interest, Observation, Rule
 
 
+class SignatureRules(Protocol):
+    """What the scanner needs of the loaded signatures."""
+
+    rules: Sequence[Rule]
+    """The rule of each of the matcher's indexes."""
+
+    def confirm(self, index: int, examined: Any) -> bool:  # noqa: ANN401
+        """Does the rule match for certain? Asked for rules with a regex, whose literal was found."""
+        ...
+
+
+class Services(NamedTuple):
+    """What detectors are handed from the rooms above, which they may not import."""
+
+    signatures: SignatureRules
+
+
 class Detector(Protocol):
-    """One behaviour. It sees only the kinds it declared, in the order of the packets, and keeps its state in bounded tables."""
+    """One behaviour. It sees only the kinds it declared, in the order of the packets, and keeps its state in bounded tables.
+
+    A class is built as ``Class(settings, services)``; ``settings_type`` is a frozen dataclass beside it with a default for every field.
+    """
 
     name: str
     """The key of its settings: ``[detectors.<name>]``."""
+    settings_type: type
     rules: Sequence[Rule]
     interests: Sequence[Interest]
 

@@ -8,7 +8,7 @@ first element is read.
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, find, is_blank, is_digit, lower, same_nocase, trim
+from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, find, is_blank, is_digit, same_nocase, trim
 from sipsensor.fastpath.names cimport (
     F_AUTH_NC, F_AUTH_NONCE, F_AUTH_QOP, F_AUTH_REALM, F_AUTH_RESPONSE, F_AUTH_SCHEME, F_AUTH_URI, F_AUTH_USERNAME, F_SDP_MEDIA, F_SDP_ORIGIN,
     F_SDP_SESSION, F_VIA_BRANCH, F_VIA_HOST, F_VIA_MADDR, F_VIA_PORT, F_VIA_RECEIVED, F_VIA_RPORT, F_VIA_TRANSPORT,
@@ -76,19 +76,16 @@ cdef uint32_t _next_parameter(Cursor c, uint32_t i, uint32_t end, Span *name, Sp
 
 
 cdef uint64_t uri_anomalies(Cursor c, Span uri) noexcept nogil:
-    """White space inside, or a percent sign without two hex digits behind it (RFC 3261 25.1, MF-17)."""
+    """White space inside, or a percent escape cut off by the end of the URI or of its user part (MF-17: readers ran past it)."""
     cdef uint64_t found = 0
     cdef uint32_t i
-    cdef int byte, k
+    cdef int byte
     for i in range(uri.start, uri.end):
         byte = at(c, i)
         if is_blank(byte):
             found |= <uint64_t> 1 << A_URI_SPACE
-        elif byte == 0x25:
-            for k in range(1, 3):
-                byte = lower(at(c, i + k)) if i + k < uri.end else 0
-                if not (is_digit(byte) or 97 <= byte <= 102):
-                    found |= <uint64_t> 1 << A_URI_ESCAPE
+        elif byte == 0x25 and (uri.end - i < 3 or at(c, i + 1) == 0x40 or at(c, i + 2) == 0x40):
+            found |= <uint64_t> 1 << A_URI_ESCAPE
     return found
 
 

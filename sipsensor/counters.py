@@ -1,0 +1,83 @@
+"""What the engine counts, as plain integers. Exporters read them; nothing here is reset, ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sipsensor.fastpath.examine import CONTENT_NONE
+from sipsensor.fastpath.names import ANOMALIES, METHODS
+from sipsensor.model import KIND_WHATS, KINDS, WHAT_MALFORMED, WHAT_STATUS, AppProtocol, Reason, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sipsensor.fastpath.examine import Examined
+    from sipsensor.model import Decision, Observation
+
+_TCP = 6
+_DROP = Verdict.DROP
+
+
+class Counters:
+    """Counts of one engine since its start. Verdicts are the policy's, whatever the mode."""
+
+    def __init__(self) -> None:
+        self.packets = 0
+        self.bytes = 0
+        self.accepted = 0
+        self.dropped = 0
+        self.errors = 0
+        self.malformed = 0
+        self.unassembled_tcp = 0
+        self.truncated = 0
+        self.reasons = dict.fromkeys(Reason, 0)
+        self.alerts: dict[str, int] = {}
+        """By slug of the rule."""
+        self.anomalies = dict.fromkeys(ANOMALIES, 0)
+        self.kinds = [0] * KINDS
+        """Messages by kind."""
+
+    def count(self, examined: Examined, decision: Decision) -> None:
+        """One packet and what was decided of it."""
+        self.packets += 1
+        self.bytes += examined.wire_length
+        if decision.verdict is _DROP:
+            self.dropped += 1
+        else:
+            self.accepted += 1
+        if decision.reason:
+            self.reasons[decision.reason] += 1
+        for alert in decision.alerts:
+            self.alerts[alert.rule.slug] = self.alerts.get(alert.rule.slug, 0) + 1
+        if examined.transport == _TCP and examined.content != CONTENT_NONE and examined.payload_length:
+            self.unassembled_tcp += 1
+
+    def count_message(self, observation: Observation) -> None:
+        """One message or malformed payload."""
+        self.kinds[observation.kind] += 1
+        examined = observation.examined
+        if examined.truncated:
+            self.truncated += 1
+        if observation.message.what == WHAT_MALFORMED:
+            self.malformed += 1
+        anomalies = examined.anomalies
+        if anomalies:
+            for name, bit in ANOMALIES.items():
+                if anomalies >> bit & 1:
+                    self.anomalies[name] += 1
+
+    @property
+    def sip_messages(self) -> int:
+        """Messages that were parsed, malformed ones not among them."""
+        return sum(self.kinds[: len(self.kinds) // len(AppProtocol)]) - self.malformed
+
+    def by_what(self, protocol: AppProtocol = AppProtocol.SIP) -> Iterator[tuple[str, int]]:
+        """Messages by method (closed list, then "other") and by status class ("1xx" …), all directions and standings together."""
+        totals = [0] * KIND_WHATS
+        share = len(self.kinds) // len(AppProtocol)
+        for offset, count in enumerate(self.kinds[protocol * share : (protocol + 1) * share]):
+            totals[offset % KIND_WHATS] += count
+        for number, method in enumerate((*METHODS, b"other")):
+            yield method.decode(), totals[number]
+        for status in range(1, 8):
+            yield f"{status}xx", totals[WHAT_STATUS + status]

@@ -1,0 +1,71 @@
+"""Alerts to one decision: verdict, reason, the one rule that answers for it.
+
+Of several rules that want to drop, the surest answers: high confidence before the rest, then severity, then the order of the detectors.
+``verdict`` is what the policy says, whatever the mode; ``effect`` is what becomes of the packet.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sipsensor.model import Action, Confidence, Decision, Mode, Reason, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sipsensor.decide.trust import Trust
+    from sipsensor.model import Alert, Observation, Rule
+
+_ACCEPT, _DROP = Verdict.ACCEPT, Verdict.DROP
+
+
+class Policy:
+    """``actions`` overrides what rules do, by slug; a detector's own setting is already resolved into it by whoever builds this."""
+
+    def __init__(self, mode: Mode, trust: Trust, actions: Mapping[str, Action] | None = None) -> None:
+        self.mode = mode
+        self.trust = trust
+        self._actions = dict(actions or {})
+
+    def action_of(self, rule: Rule) -> Action:
+        """What this rule does here."""
+        return self._actions.get(rule.slug, rule.action)
+
+    def decide(self, observation: Observation, alerts: Sequence[Alert]) -> Decision:
+        """The decision on one message."""
+        if not alerts:
+            return Decision(_ACCEPT, Reason.NONE, observation=observation)
+        standing = tuple(alert for alert in alerts if self.action_of(alert.rule) is not Action.OFF)
+        dropping = [alert.rule for alert in standing if self.action_of(alert.rule) is Action.DROP]
+        if not dropping:
+            rule = min((alert.rule for alert in standing), key=_rank, default=None)
+            return Decision(_ACCEPT, Reason.NONE, rule, standing, observation=observation)
+        rule = min(dropping, key=_rank)
+        return self.drop(rule.reason, rule, standing, observation)
+
+    def drop(
+        self, reason: Reason, rule: Rule | None = None, alerts: tuple[Alert, ...] = (), observation: Observation | None = None
+    ) -> Decision:
+        """A drop, which in observe mode is only said."""
+        return Decision(_DROP, reason, rule, alerts, observation=observation, effect=self.effect(_DROP))
+
+    def exempt(self, observation: Observation) -> Decision:
+        """The decision on a message of an allowlisted source."""
+        return Decision(_ACCEPT, Reason.ALLOWLISTED, observation=observation)
+
+    def effect(self, verdict: Verdict) -> Verdict:
+        """What becomes of a packet with this verdict."""
+        return verdict if self.mode is Mode.ENFORCE else _ACCEPT
+
+
+def _rank(rule: Rule) -> tuple[bool, int]:
+    return (rule.confidence is not Confidence.HIGH, rule.severity)
+
+
+def severest(decisions: Sequence[Decision]) -> Decision:
+    """The one decision on a packet with several messages: the severest, with the alerts and cuts of all."""
+    worst = max(decisions, key=lambda decision: (decision.verdict, bool(decision.alerts), decision.reason is Reason.NONE))
+    if len(decisions) > 1:
+        worst.alerts = tuple(alert for decision in decisions for alert in decision.alerts)
+        worst.cuts = tuple(cut for decision in decisions for cut in decision.cuts)
+    return worst

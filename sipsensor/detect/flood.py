@@ -1,0 +1,136 @@
+"""Too many transactions: REGISTER by source and by AOR, INVITE by source, any method by source (threats.md BH-08 to BH-10).
+
+Counts transactions, not datagrams: a retransmission is free, and what does not name its transaction counts each time. A rate alone is no
+attack (threats.md 2.1: a carrier trunk passes any of these limits), so these rules alert until the outcome of transactions is tracked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sipsensor.fastpath.names import METHODS
+from sipsensor.fastpath.tables import RateTable
+from sipsensor.model import (
+    WHAT_STATUS,
+    Action,
+    Alert,
+    AppProtocol,
+    Confidence,
+    Direction,
+    Family,
+    Interest,
+    Limit,
+    Reason,
+    Rule,
+    When,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sipsensor.detect.base import Services
+    from sipsensor.model import Observation
+
+_REGISTER, _INVITE = METHODS.index(b"REGISTER"), METHODS.index(b"INVITE")
+_FREE = frozenset((METHODS.index(b"ACK"), METHODS.index(b"CANCEL")))
+"""Never a transaction of their own in a flood: an ACK ends one, a CANCEL belongs to its INVITE."""
+
+
+@dataclass(frozen=True, slots=True)
+class FloodSettings:
+    """Limits of the flood detector. Where one source is an office behind NAT, raise them in proportion to its phones."""
+
+    action: Action | None = field(
+        default=None, metadata={"doc": "What all rules of this detector do, unless a rule says otherwise.", "unit": "off | alert | drop"}
+    )
+    register_source: Limit = field(
+        default=Limit(20, 10),
+        metadata={"doc": "REGISTER transactions of one source (measured lawful peak: 2.7 a minute).", "unit": "count in seconds"},
+    )
+    register_source_sustained: Limit = field(
+        default=Limit(100, 60), metadata={"doc": "The same over a longer time (Emerging Threats' limit).", "unit": "count in seconds"}
+    )
+    register_aor: Limit = field(
+        default=Limit(10, 60), metadata={"doc": "REGISTER transactions for one AOR, from all sources together.", "unit": "count in seconds"}
+    )
+    invite_source: Limit = field(
+        default=Limit(10, 2),
+        metadata={"doc": "INVITE transactions of one source (Kamailio's sample: 16 messages in 2 s).", "unit": "count in seconds"},
+    )
+    invite_source_sustained: Limit = field(
+        default=Limit(100, 60), metadata={"doc": "The same over a longer time (Emerging Threats' limit).", "unit": "count in seconds"}
+    )
+    source: Limit = field(
+        default=Limit(60, 4),
+        metadata={"doc": "Transactions of any method of one source (pike: 30 in 2 s, with its burst).", "unit": "count in seconds"},
+    )
+    sources_max: int = field(default=65_536, metadata={"doc": "Sources, and AORs, remembered at a time.", "unit": "entries"})
+
+
+def _rule(number: int, slug: str, name: str) -> Rule:
+    return Rule(number, slug, name, Family.FLOOD, 3, Confidence.MEDIUM, Action.ALERT, Reason.LIMIT, detector="flood")
+
+
+REGISTER_SOURCE = _rule(5008, "flood.register.source", "REGISTER flood from one source")
+REGISTER_AOR = _rule(5108, "flood.register.aor", "REGISTER flood for one AOR")
+INVITE_SOURCE = _rule(5009, "flood.invite.source", "INVITE flood from one source")
+ANY_SOURCE = _rule(5010, "flood.any.source", "Flood of any method from one source")
+
+
+class Flood:
+    """Leaky buckets per source and per AOR."""
+
+    name = "flood"
+    settings_type = FloodSettings
+    rules = (REGISTER_SOURCE, REGISTER_AOR, INVITE_SOURCE, ANY_SOURCE)
+    interests = (
+        Interest(When.JUDGE, AppProtocol.SIP, Direction.INBOUND, [what for what in range(WHAT_STATUS) if what not in _FREE]),
+    )
+
+    def __init__(self, settings: FloodSettings, _services: Services | None = None) -> None:
+        entries = settings.sources_max
+        self.settings = settings
+        self.registers = RateTable(entries, (settings.register_source, settings.register_source_sustained))
+        self.aors = RateTable(entries, (settings.register_aor,))
+        self.invites = RateTable(entries, (settings.invite_source, settings.invite_source_sustained))
+        self.any = RateTable(entries, (settings.source,))
+
+    def observe(self, observation: Observation) -> Sequence[Alert]:
+        """The limits that this transaction goes beyond."""
+        if observation.repeats and observation.transaction:
+            return ()
+        source, ts = observation.source_key, observation.ts
+        what = observation.message.what
+        over_any = self.any.charge(source, ts)
+        over = over_aor = 0
+        if what == _REGISTER:
+            over = self.registers.charge(source, ts)
+            over_aor = self.aors.charge(observation.examined.account_key, ts)
+        elif what == _INVITE:
+            over = self.invites.charge(source, ts)
+        if not (over_any or over or over_aor):
+            return ()
+        return self._alerts(observation, over_any, over, over_aor)
+
+    def tick(self, now: int) -> None:
+        """The buckets leak by themselves."""
+
+    def _alerts(self, observation: Observation, over_any: int, over: int, over_aor: int) -> list[Alert]:
+        settings = self.settings
+        alerts = []
+        if over:
+            register = observation.message.what == _REGISTER
+            rule = REGISTER_SOURCE if register else INVITE_SOURCE
+            short = settings.register_source if register else settings.invite_source
+            long = settings.register_source_sustained if register else settings.invite_source_sustained
+            alerts.append(Alert(rule, observation, _evidence(short if over & 1 else long)))
+        if over_aor:
+            alerts.append(Alert(REGISTER_AOR, observation, _evidence(settings.register_aor)))
+        if over_any:
+            alerts.append(Alert(ANY_SOURCE, observation, _evidence(settings.source)))
+        return alerts
+
+
+def _evidence(limit: Limit) -> dict[str, str | int]:
+    return {"limit": limit.count, "seconds": limit.seconds}

@@ -1,0 +1,118 @@
+"""The straight line: packet in, decision out. Read this second, after ``model``.
+
+``process`` is ``judge(examine(packet))``. ``judge`` assembles, parses, tracks, detects, decides, in this order, and nothing else. It knows no clock,
+socket, thread or log; whoever calls it brings the time in the packet and takes the decision away. Calls must not overlap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sipsensor.counters import Counters
+from sipsensor.decide.policy import severest
+from sipsensor.detect.kinds import KindTable
+from sipsensor.model import Arrival, Decision, Reason, Verdict
+from sipsensor.protocols import sip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sipsensor.decide.policy import Policy
+    from sipsensor.detect.base import Detector
+    from sipsensor.fastpath.examine import Examined, Examiner
+    from sipsensor.model import Alert, Observation, Packet
+    from sipsensor.protocols.base import Malformed
+    from sipsensor.reassembly.assembler import Assembler
+    from sipsensor.track.tracker import Tracker
+
+_FORGED = int(Arrival.FORGED)
+_ACCEPT = Verdict.ACCEPT
+
+
+def _ignore(_examined: Examined, _error: BaseException) -> None:
+    pass
+
+
+class Engine:
+    """One engine for live packets and captures.
+
+    ``on_error`` is the verdict on a packet that the engine failed on, for strangers and for the trusted; ``report_error`` gets that packet.
+    """
+
+    def __init__(  # noqa: PLR0913  (the rooms of the house, by name)
+        self,
+        *,
+        examiner: Examiner,
+        assembler: Assembler,
+        tracker: Tracker,
+        detectors: Sequence[Detector],
+        policy: Policy,
+        on_error: tuple[Verdict, Verdict] = (Verdict.DROP, Verdict.ACCEPT),
+        report_error: Callable[[Examined, BaseException], None] = _ignore,
+    ) -> None:
+        self.examiner = examiner
+        self.assembler = assembler
+        self.tracker = tracker
+        self.detectors = tuple(detectors)
+        self.policy = policy
+        self.kinds = KindTable(self.detectors)
+        self.counters = Counters()
+        self.on_error = on_error
+        self.report_error = report_error
+
+    def process(self, packet: Packet) -> Decision:
+        """Examine and judge one packet."""
+        return self.judge(self.examiner.examine(packet))
+
+    def judge(self, examined: Examined) -> Decision:
+        """The decision on one examined packet. Never raises: what goes wrong inside is counted, reported and answered by ``on_error``."""
+        try:
+            decision = self._judge(examined)
+        except Exception as error:  # noqa: BLE001  (the one place: a bug must never stop the traffic)
+            decision = self._failed(examined, error)
+        self.counters.count(examined, decision)
+        return decision
+
+    def tick(self, now: int) -> None:
+        """Free memory. ``now`` is in the time of the packets."""
+        self.assembler.tick(now)
+        self.tracker.tick(now)
+        for detector in self.detectors:
+            detector.tick(now)
+
+    def _judge(self, examined: Examined) -> Decision:
+        if examined.arrival == _FORGED:
+            return self.policy.drop(Reason.SPOOFED)
+        pieces = self.assembler.assemble(examined)
+        if not pieces:
+            return Decision(_ACCEPT, Reason.INCOMPLETE)
+        decisions = []
+        for piece in pieces:
+            message = sip.parse(piece)
+            if message is not None:
+                decisions.append(self._judge_message(message, piece))
+        return severest(decisions) if decisions else Decision(_ACCEPT, Reason.NOT_OURS)
+
+    def _judge_message(self, message: sip.SipMessage | Malformed, examined: Examined) -> Decision:
+        observation = self.tracker.track(message, examined)
+        self.counters.count_message(observation)
+        if self.policy.trust.exempts(observation):
+            return self.policy.exempt(observation)
+        decision = self.policy.decide(observation, self._detect(observation))
+        for learner in self.kinds.learners[observation.kind]:
+            learner.observe(observation)
+        return decision
+
+    def _detect(self, observation: Observation) -> Sequence[Alert]:
+        alerts: list[Alert] = []
+        for detector in self.kinds.judges[observation.kind]:
+            found = detector.observe(observation)
+            if found:
+                alerts.extend(found)
+        return alerts
+
+    def _failed(self, examined: Examined, error: Exception) -> Decision:
+        self.counters.errors += 1
+        self.report_error(examined, error)
+        verdict = self.on_error[0]
+        return Decision(verdict, Reason.ERROR, effect=self.policy.effect(verdict))

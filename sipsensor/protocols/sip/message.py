@@ -1,0 +1,107 @@
+"""A lazy view of one SIP message over what the scan found. Nothing is parsed here: a property reads a span when it is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sipsensor.fastpath.examine import CONTENT_MALFORMED, CONTENT_REQUEST, CONTENT_RESPONSE
+from sipsensor.fastpath.names import FIELDS, MALFORMATIONS, METHOD_OTHER, METHODS
+from sipsensor.model import WHAT_STATUS, AppProtocol
+from sipsensor.protocols.base import Malformed
+
+if TYPE_CHECKING:
+    from sipsensor.fastpath.examine import Examined
+
+METHOD_NAMES = tuple(method.decode() for method in METHODS)
+_MALFORMATION_NAMES = {number: name for name, number in MALFORMATIONS.items()}
+
+_URI, _PHRASE, _START_LINE, _BODY = FIELDS["uri"], FIELDS["phrase"], FIELDS["start-line"], FIELDS["body"]
+_METHOD, _VERSION, _CSEQ_METHOD = FIELDS["method"], FIELDS["version"], FIELDS["cseq.method"]
+_USER_AGENT, _SERVER = FIELDS["user-agent"], FIELDS["server"]
+_AUTHORIZATION, _PROXY_AUTHORIZATION = FIELDS["authorization"], FIELDS["proxy-authorization"]
+
+
+class SipMessage:
+    """A request or a response. Text properties are the bytes as sent, without surrounding white space; None where the field is absent."""
+
+    __slots__ = ("examined", "is_request", "what")
+
+    protocol = AppProtocol.SIP
+
+    def __init__(self, examined: Examined) -> None:
+        self.examined = examined
+        self.is_request = examined.content == CONTENT_REQUEST
+        self.what: int = examined.method if self.is_request else WHAT_STATUS + examined.code // 100
+        """The third part of the message's kind: method number, or WHAT_STATUS + status class."""
+
+    def get(self, name: str) -> bytes | None:
+        """The named field or header (``names.FIELDS``) as sent. Raises KeyError for a name that is in no list."""
+        return self.examined.raw(FIELDS[name])
+
+    def norm(self, name: str) -> bytes | None:
+        """The same in its normal form."""
+        return self.examined.norm(FIELDS[name])
+
+    @property
+    def method(self) -> bytes | None:
+        """The request's method as sent; for a response that of its CSeq."""
+        return self.examined.raw(_METHOD if self.is_request else _CSEQ_METHOD)
+
+    @property
+    def method_name(self) -> str:
+        """From the closed list, or "other"; for a response that of its CSeq."""
+        if self.is_request:
+            number = self.examined.method
+            return METHOD_NAMES[number] if number != METHOD_OTHER else "other"
+        sent = (self.examined.raw(_CSEQ_METHOD) or b"").upper()
+        return sent.decode() if sent in METHODS else "other"
+
+    @property
+    def code(self) -> int:
+        """Status code; 0 for a request."""
+        return self.examined.code
+
+    @property
+    def uri(self) -> bytes | None:
+        """Request-URI."""
+        return self.examined.raw(_URI)
+
+    @property
+    def version(self) -> bytes | None:
+        """As sent: SIP/2.0."""
+        return self.examined.raw(_VERSION)
+
+    @property
+    def phrase(self) -> bytes | None:
+        """Reason phrase of a response."""
+        return self.examined.raw(_PHRASE)
+
+    @property
+    def start_line(self) -> bytes | None:
+        """Request line or status line."""
+        return self.examined.raw(_START_LINE)
+
+    @property
+    def user_agent(self) -> bytes | None:
+        """User-Agent, or a response's Server."""
+        return self.examined.raw(_USER_AGENT) or self.examined.raw(_SERVER)
+
+    @property
+    def body(self) -> bytes:
+        """Everything behind the head, whatever Content-Length says."""
+        return self.examined.raw(_BODY) or b""
+
+    @property
+    def has_credentials(self) -> bool:
+        """Does it carry Authorization or Proxy-Authorization?"""
+        return self.examined.raw(_AUTHORIZATION) is not None or self.examined.raw(_PROXY_AUTHORIZATION) is not None
+
+
+def parse(examined: Examined) -> SipMessage | Malformed | None:
+    """The view, a malformed message, or None when this is no SIP. Never raises on input."""
+    content = examined.content
+    if content == CONTENT_REQUEST or content == CONTENT_RESPONSE:  # noqa: PLR1714  (a tuple would be built for every packet)
+        return SipMessage(examined)
+    if content == CONTENT_MALFORMED:
+        return Malformed(examined, AppProtocol.SIP, _MALFORMATION_NAMES[examined.malformation], examined.malformed_at)
+    return None

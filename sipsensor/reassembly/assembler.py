@@ -1,0 +1,46 @@
+"""One packet to 0..n whole messages: fragments are joined, datagrams with several messages taken apart.
+
+TCP segments are looked at one by one, as if each were a datagram; the engine counts them as unassembled. Streams come with their own issue.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sipsensor.reassembly.fragments import Fragments, is_fragment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sipsensor.fastpath.examine import Examined, Examiner
+
+MESSAGES_MAX = 16
+"""Messages looked at in one datagram. No stack reads a second one from UDP; pipelining over TCP stays below this."""
+
+
+class Assembler:
+    """Holds the unfinished datagrams. One per engine."""
+
+    def __init__(self, examiner: Examiner, fragments: Fragments | None = None) -> None:
+        self._examiner = examiner
+        self.fragments = Fragments() if fragments is None else fragments
+
+    def assemble(self, examined: Examined) -> Sequence[Examined]:
+        """The messages that this packet completes. Empty: it is a piece of something that is not whole yet."""
+        if is_fragment(examined):
+            whole = self.fragments.add(examined, self._examiner)
+            if whole is None:
+                return ()
+            examined = whole
+        if not examined.has_following:
+            return (examined,)
+        messages = [examined]
+        following = examined.following()
+        while following is not None and len(messages) < MESSAGES_MAX:
+            messages.append(following)
+            following = following.following()
+        return messages
+
+    def tick(self, now: int) -> None:
+        """Free what timed out."""
+        self.fragments.tick(now)

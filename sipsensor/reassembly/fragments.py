@@ -1,0 +1,114 @@
+"""IPv4 and IPv6 fragments to whole datagrams (RFC 791 3.2, RFC 8200 4.5), bounded in datagrams, pieces and bytes.
+
+Overlaps: a piece that repeats what is there byte for byte is ignored; one that differs makes the whole datagram rejected, because which version
+a host believes depends on the host (RFC 5722 forbids overlaps for IPv6 altogether). At a cap the oldest unfinished datagram goes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sipsensor.fastpath.examine import DECODED_FRAGMENT
+from sipsensor.model import NANOSECONDS
+
+if TYPE_CHECKING:
+    from sipsensor.fastpath.examine import Examined, Examiner
+
+DATAGRAM_MAX = 65_535
+PIECES_MAX = 64
+"""A 64 KiB datagram over the smallest MTU that IPv6 allows (1,280) has 52."""
+
+
+class _Datagram:
+    __slots__ = ("buffer", "deadline", "last", "pieces", "rejected")
+
+    def __init__(self, deadline: int) -> None:
+        self.buffer = bytearray()
+        self.pieces: list[tuple[int, int]] = []
+        self.last = -1
+        self.deadline = deadline
+        self.rejected = False
+
+
+class Fragments:
+    """Unfinished datagrams by the key of their fragments. ``seconds`` is how long one may stay unfinished (Linux: 30)."""
+
+    def __init__(self, datagrams_max: int = 1024, seconds: int = 30) -> None:
+        self._unfinished: dict[bytes, _Datagram] = {}
+        self._max = datagrams_max
+        self._life = seconds * NANOSECONDS
+        self.evicted = 0
+        self.overlaps = 0
+        self.oversized = 0
+
+    def __len__(self) -> int:
+        return len(self._unfinished)
+
+    def add(self, piece: Examined, examiner: Examiner) -> Examined | None:
+        """The whole datagram when ``piece`` completes one, else None."""
+        key = piece.fragment_key
+        datagram = self._unfinished.get(key)
+        if datagram is None or datagram.deadline < piece.ts:
+            datagram = self._start(key, piece.ts)
+        if not self._put(datagram, piece):
+            return None
+        covered = 0
+        for start, end in datagram.pieces:
+            if start > covered:
+                return None
+            covered = max(covered, end)
+        if covered != datagram.last:
+            return None
+        del self._unfinished[key]
+        return examiner.examine_whole(piece, bytes(datagram.buffer))
+
+    def tick(self, now: int) -> None:
+        """Forget the datagrams that stayed unfinished for too long."""
+        for key in [key for key, datagram in self._unfinished.items() if datagram.deadline < now]:
+            del self._unfinished[key]
+
+    def _start(self, key: bytes, now: int) -> _Datagram:
+        self._unfinished.pop(key, None)
+        if len(self._unfinished) >= self._max:
+            del self._unfinished[next(iter(self._unfinished))]
+            self.evicted += 1
+        datagram = self._unfinished[key] = _Datagram(now + self._life)
+        return datagram
+
+    def _put(self, datagram: _Datagram, piece: Examined) -> bool:
+        """Lay the piece into the buffer; False when that cannot complete anything."""
+        if datagram.rejected:
+            return False
+        data, start = piece.fragment, piece.fragment_offset
+        end = start + len(data)
+        if end > DATAGRAM_MAX or len(datagram.pieces) >= PIECES_MAX or piece.truncated:
+            self.oversized += 1
+            datagram.rejected = True
+            return False
+        if not piece.fragment_more:
+            if datagram.last not in (-1, end):
+                return self._reject(datagram)
+            datagram.last = end
+        if datagram.last >= 0 and end > datagram.last:
+            return self._reject(datagram)
+        for have_start, have_end in datagram.pieces:
+            low, high = max(start, have_start), min(end, have_end)
+            if low < high and datagram.buffer[low:high] != data[low - start : high - start]:
+                return self._reject(datagram)
+        if end > len(datagram.buffer):
+            datagram.buffer.extend(bytes(end - len(datagram.buffer)))
+        datagram.buffer[start:end] = data
+        datagram.pieces.append((start, end))
+        datagram.pieces.sort()
+        return datagram.last >= 0
+
+    def _reject(self, datagram: _Datagram) -> bool:
+        self.overlaps += 1
+        datagram.rejected = True
+        datagram.buffer.clear()
+        return False
+
+
+def is_fragment(examined: Examined) -> bool:
+    """Is this packet a piece of an IP datagram?"""
+    return examined.decoded == DECODED_FRAGMENT

@@ -1,0 +1,36 @@
+"""Towards the protected hosts, or from them (DESIGN 2). It decides who is believed, so a live source's word goes before addresses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sipsensor.model import Arrival, Direction
+
+if TYPE_CHECKING:
+    from sipsensor.fastpath.examine import Examined
+    from sipsensor.fastpath.tables import Networks
+
+_INBOUND, _OUTBOUND = Direction.INBOUND, Direction.OUTBOUND
+_UNKNOWN, _FROM_INSIDE = int(Arrival.UNKNOWN), int(Arrival.OUTBOUND)
+
+
+class Directions:
+    """Knows the protected networks."""
+
+    def __init__(self, protected: Networks) -> None:
+        self.protected = protected
+
+    def of(self, examined: Examined, *, is_request: bool) -> Direction:
+        """The direction of one message.
+
+        Live, the hook or interface it came through says it. On replay its addresses do; where neither or both ends are protected,
+        requests are judged as inbound, and a response goes the other way than the request it answers.
+        """
+        arrival = examined.arrival
+        if arrival != _UNKNOWN:
+            return _OUTBOUND if arrival == _FROM_INSIDE else _INBOUND
+        if self.protected:
+            from_inside = self.protected.contains(examined.src)
+            if from_inside != self.protected.contains(examined.dst):
+                return _OUTBOUND if from_inside else _INBOUND
+        return _INBOUND if is_request else _OUTBOUND
