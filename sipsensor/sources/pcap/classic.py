@@ -21,6 +21,7 @@ from sipsensor.sources.pcap.base import RECORD, Batch, CaptureError, Stream
 BATCH = 4096
 MAGIC_MICRO = 0xA1B2C3D4
 MAGIC_NANO = 0xA1B23C4D
+_FILE_HEADER = 24
 _PUMPED = 1 << 18
 
 
@@ -42,34 +43,42 @@ class Opened:
         self._stream = stream
         head = self._head(stream)
         read_end, write_end = os.pipe()
-        # Daemon: a reader that gives up closes its end, which ends the thread; an exit of the program must not wait for it.
-        self._thread = threading.Thread(target=self._feed, args=(stream, head, write_end), daemon=True)
-        self._thread.start()
+        # pcapy reads the file header with the interpreter locked: a feeder thread could not bring it then. It fits into the pipe.
+        os.write(write_end, head)
+        if len(head) < _FILE_HEADER:
+            os.close(write_end)
         try:
-            return pcapy.open_offline(f"/dev/fd/{read_end}")
+            reader = pcapy.open_offline(f"/dev/fd/{read_end}")
+        except pcapy.PcapError:
+            if len(head) == _FILE_HEADER:
+                os.close(write_end)
+            raise
         finally:
             os.close(read_end)
+        # Daemon: an exit of the program must not wait for it. A reader that gives up closes its end, which ends the thread.
+        self._thread = threading.Thread(target=self._feed, args=(stream, write_end), daemon=True)
+        self._thread.start()
+        return reader
 
     def _head(self, stream: Stream) -> bytes:
-        """The magic number as libpcap shall see it. Whether the file is in nanoseconds is noted."""
+        """The file header as libpcap shall see it. Whether the file is in nanoseconds is noted."""
+        head = b""
         try:
-            head = stream.read(4)
+            while len(head) < _FILE_HEADER and (more := stream.read(_FILE_HEADER - len(head))):
+                head += more
         except OSError as error:
             self.feed_error = str(error)
-            return b""
         for order in "<>":
-            if head == struct.pack(f"{order}I", MAGIC_NANO):
+            if head.startswith(struct.pack(f"{order}I", MAGIC_NANO)):
                 self.nanoseconds = True
-                return struct.pack(f"{order}I", MAGIC_MICRO)
+                return struct.pack(f"{order}I", MAGIC_MICRO) + head[4:]
         return head
 
-    def _feed(self, stream: Stream, head: bytes, write_end: int) -> None:
+    def _feed(self, stream: Stream, write_end: int) -> None:
         with contextlib.suppress(BrokenPipeError), os.fdopen(write_end, "wb", buffering=0) as pipe:
             try:
-                chunk = head
-                while chunk:
+                while chunk := stream.read(_PUMPED):
                     _write_all(pipe, chunk)
-                    chunk = stream.read(_PUMPED)
             except BrokenPipeError:
                 raise
             except OSError as error:
