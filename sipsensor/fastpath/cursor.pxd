@@ -91,6 +91,12 @@ cdef inline uint64_t word64(Cursor c, uint32_t i) noexcept nogil:
     return value
 
 
+cdef inline uint64_t folded64(Cursor c, uint32_t i, uint32_t count) noexcept nogil:
+    """`count` (1 to 8) bytes from `i` with bit 5 set in each, the rest zero: equal for names that differ in letter case only."""
+    cdef uint64_t value = word64(c, i) | <uint64_t> 0x2020202020202020
+    return value if count >= 8 else value & ((<uint64_t> 1 << (8 * count)) - 1)
+
+
 cdef inline bint copy_out(Cursor c, uint32_t i, void *target, uint32_t length) noexcept nogil:
     """Copy `length` bytes from `i`; False, and nothing copied, when they are not all there."""
     if i > c.size or length > c.size - i:

@@ -11,7 +11,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, find, is_blank, is_digit, same_nocase, trim
 from sipsensor.fastpath.names cimport (
     F_AUTH_NC, F_AUTH_NONCE, F_AUTH_QOP, F_AUTH_REALM, F_AUTH_RESPONSE, F_AUTH_SCHEME, F_AUTH_URI, F_AUTH_USERNAME, F_SDP_MEDIA, F_SDP_ORIGIN,
-    F_SDP_SESSION, F_VIA_BRANCH, F_VIA_HOST, F_VIA_MADDR, F_VIA_PORT, F_VIA_RECEIVED, F_VIA_RPORT, F_VIA_TRANSPORT,
+    F_SDP_SESSION, F_VIA_BRANCH, F_VIA_HOST, F_VIA_MADDR, F_VIA_PORT, F_VIA_RECEIVED, F_VIA_RPORT, F_VIA_TRANSPORT, end_of_token,
 )
 from sipsensor.fastpath.sip cimport A_UNBALANCED, A_URI_ESCAPE, A_URI_SPACE, A_VIA_UNREADABLE
 
@@ -23,12 +23,15 @@ cdef inline uint32_t _skip_blank(Cursor c, uint32_t i, uint32_t end) noexcept no
 
 
 cdef inline bint _is(Cursor c, Span span, const char *text, uint32_t size) noexcept nogil:
-    return same_nocase(c, span, cursor_over(text, size))
+    return span.end - span.start == size and same_nocase(c, span, cursor_over(text, size))
 
 
 cdef inline uint32_t _end_of_quoted(Cursor c, uint32_t i, uint32_t end) noexcept nogil:
     """Index of the closing quote of the quoted string whose content starts at `i`, or `end`."""
     cdef int byte
+    cdef uint32_t quote = find(c, i, end, 0x22)
+    if find(c, i, quote, 0x5C) == quote:
+        return quote
     while i < end:
         byte = at(c, i)
         if byte == 0x5C:            # backslash: a quoted pair (RFC 3261 25.1)
@@ -251,12 +254,12 @@ cdef void read_credentials(Cursor c, Span value, Span *fields) noexcept nogil:
         i += 1
     fields[F_AUTH_SCHEME].start, fields[F_AUTH_SCHEME].end = value.start, i
     while i < end:
-        start = i
-        while i < end and at(c, i) != 0x3D and at(c, i) != 0x2C:
-            i += 1
-        name = trim(c, start, i)
-        if i >= end or at(c, i) == 0x2C:
-            i += 1
+        start = i = _skip_blank(c, i, end)
+        i = end_of_token(c, i)
+        name.start, name.end = start, i if i < end else end
+        i = _skip_blank(c, i, end)
+        if i >= end or at(c, i) != 0x3D:
+            i = find(c, i, end, 0x2C) + 1
             continue
         i = _skip_blank(c, i + 1, end)
         if i < end and at(c, i) == 0x22:

@@ -14,6 +14,7 @@ cdef enum:
 cdef enum:
     HEADERS_MAX = 160           # how many header names the closed list may hold
     NAME_MAX = 40               # the longest of them
+    NAME_WORDS = 5              # NAME_MAX in 64-bit words
 
 cdef enum:
     F_NONE, F_START_LINE, F_METHOD, F_URI, F_URI_USER, F_URI_HOST, F_VERSION, F_CODE, F_PHRASE,
@@ -29,3 +30,4 @@ cdef enum:
 
 cdef int find_header(Cursor c, Span name) noexcept nogil
 cdef int find_method(Cursor c, Span token) noexcept nogil
+cdef uint32_t end_of_token(Cursor c, uint32_t i) noexcept nogil

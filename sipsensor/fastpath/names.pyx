@@ -5,10 +5,10 @@ Methods are compared without case although RFC 3261 7.1 says with: Kamailio and 
 Header names are sorted by length and first letter at import, so that a look-up compares with two or three names.
 """
 
-from libc.stdint cimport int16_t, uint8_t, uint32_t
+from libc.stdint cimport int16_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from sipsensor.fastpath.cursor cimport Cursor, Span, at, cursor_over, lower, same_nocase
+from sipsensor.fastpath.cursor cimport Cursor, Span, at, cursor_over, folded64, lower
 
 METHODS = (
     b"INVITE", b"ACK", b"BYE", b"CANCEL", b"REGISTER", b"OPTIONS", b"SUBSCRIBE", b"NOTIFY", b"PUBLISH", b"MESSAGE", b"INFO", b"PRACK",
@@ -75,7 +75,7 @@ MALFORMATIONS = {name: number for number, name in enumerate(_MALFORMATIONS)}
 
 cdef struct Name:
     uint8_t size
-    uint8_t text[NAME_MAX]
+    uint64_t words[NAME_WORDS]          # as folded64 reads them
 
 cdef Name _names[HEADERS_MAX]
 cdef int16_t _next[HEADERS_MAX]
@@ -85,10 +85,24 @@ cdef Name _methods[M_OTHER]
 
 
 cdef void _fill(Name *slot, bytes text):
-    cdef int i
+    cdef Cursor c = cursor_over(<const char *> text, len(text))
+    cdef uint32_t i
     slot.size = <uint8_t> len(text)
-    for i in range(len(text)):
-        slot.text[i] = text[i]
+    for i in range(0, c.size, 8):
+        slot.words[i // 8] = folded64(c, i, c.size - i)
+
+
+cdef inline bint _is(Name *name, Cursor c, uint32_t start) noexcept nogil:
+    """`name.size` bytes from `start` are that name, in any case. Bit 5 also joins "_" with DEL and the like, which no name of ours has."""
+    cdef uint32_t i
+    for i in range(0, name.size, 8):
+        if folded64(c, start + i, name.size - i) != name.words[i // 8]:
+            return False
+    return True
+
+
+# What a token may hold (RFC 3261 25.1).
+cdef uint8_t token_bytes[256]
 
 
 cdef int _letter(int byte) noexcept nogil:
@@ -97,7 +111,7 @@ cdef int _letter(int byte) noexcept nogil:
 
 
 def _build():
-    cdef int number, size, letter
+    cdef int number, size, letter, byte
     expected = ["via", "from", "to", "call-id", "cseq", "contact", "max-forwards", "user-agent", "content-length", "content-type",
                 "authorization", "proxy-authorization", "expires", "server", "route", "record-route"]
     if _HEADERS[:H_KNOWN] != expected or len(_HEADERS) > HEADERS_MAX or len(set(_HEADERS)) != len(_HEADERS):
@@ -107,6 +121,8 @@ def _build():
     memset(_first, 0xFF, sizeof(_first))
     memset(_next, 0xFF, sizeof(_next))
     memset(_compact, 0xFF, sizeof(_compact))
+    for byte in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.!%*_+`'~":
+        token_bytes[byte] = 1
     for number in reversed(range(len(_HEADERS))):
         text = _HEADERS[number].encode()
         size, letter = len(text), _letter(text[0])
@@ -122,6 +138,15 @@ def _build():
 _build()
 
 
+cdef uint32_t end_of_token(Cursor c, uint32_t i) noexcept nogil:
+    """Index of the first byte from `i` that belongs to no token, or the size."""
+    cdef int byte = at(c, i)
+    while byte >= 0 and token_bytes[byte]:
+        i += 1
+        byte = at(c, i)
+    return i
+
+
 cdef int find_header(Cursor c, Span name) noexcept nogil:
     """The number of the header field whose name stands at `name`, or -1."""
     cdef uint32_t size = name.end - name.start
@@ -133,7 +158,7 @@ cdef int find_header(Cursor c, Span name) noexcept nogil:
         return -1
     number = _first[size][_letter(at(c, name.start))]
     while number >= 0:
-        if same_nocase(c, name, cursor_over(_names[number].text, size)):
+        if _is(&_names[number], c, name.start):
             return number
         number = _next[number]
     return -1
@@ -143,9 +168,7 @@ cdef int find_method(Cursor c, Span token) noexcept nogil:
     """The number of the method at `token`, in any case; M_OTHER for every other token."""
     cdef int number
     for number in range(M_OTHER):
-        if token.end - token.start == _methods[number].size and same_nocase(
-            c, token, cursor_over(_methods[number].text, _methods[number].size)
-        ):
+        if token.end - token.start == _methods[number].size and _is(&_methods[number], c, token.start):
             return number
     return M_OTHER
 

@@ -19,7 +19,7 @@ from sipsensor.fastpath.fields cimport (
 from sipsensor.fastpath.names cimport (
     F_BODY, F_CODE, F_CONTACT_DISPLAY, F_COUNT, F_CSEQ_METHOD, F_CSEQ_NUMBER, F_DATAGRAM, F_FROM_DISPLAY, F_HEAD, F_METHOD, F_NONE, F_PHRASE,
     F_START_LINE, F_TO_DISPLAY, F_URI, F_URI_HOST, F_URI_USER, F_VERSION, H_AUTHORIZATION, H_CALL_ID, H_CONTACT, H_CONTENT_LENGTH,
-    H_CONTENT_TYPE, H_CSEQ, H_FROM, H_PROXY_AUTHORIZATION, H_TO, H_VIA, M_OTHER, find_header, find_method,
+    H_CONTENT_TYPE, H_CSEQ, H_FROM, H_PROXY_AUTHORIZATION, H_TO, H_VIA, M_OTHER, end_of_token, find_header, find_method,
 )
 
 cdef enum:
@@ -65,14 +65,6 @@ cdef uint32_t _find_line_end(Cursor c, uint32_t i, int dialect, Head *h) noexcep
         i += 1
 
 
-cdef inline bint _is_token(int byte) noexcept nogil:
-    """RFC 3261 25.1 token; a header name is one."""
-    return (
-        97 <= byte <= 122 or 65 <= byte <= 90 or byte == 0x2D or 48 <= byte <= 57 or byte == 0x5F or byte == 0x2E or byte == 0x21
-        or byte == 0x25 or byte == 0x2A or byte == 0x2B or byte == 0x60 or byte == 0x27 or byte == 0x7E
-    )
-
-
 cdef bint _is_sip_version(Cursor c, Span token) noexcept nogil:
     cdef Span name
     if token.end - token.start < 5:
@@ -115,8 +107,9 @@ cdef void _request_line(Cursor c, Span line, bint any_first_line, Head *h) noexc
     """Method SP Request-URI SP SIP-Version, RFC 3261 7.1. Runs of SP and HTAB are tolerated and noted: some stacks do, too."""
     cdef uint32_t i = line.start, gap
     cdef Span method, version, uri
-    while i < line.end and _is_token(at(c, i)):
-        i += 1
+    i = end_of_token(c, i)
+    if i > line.end:
+        i = line.end
     method.start, method.end = line.start, i
     if method.start == method.end or (i < line.end and not is_space(at(c, i))):
         h.content = CON_OTHER
@@ -263,9 +256,7 @@ cdef uint32_t _header_lines(Cursor c, uint32_t i, int dialect, Head *h) noexcept
         if j:
             return i + j
         name.start = i
-        while _is_token(at(c, i)):
-            i += 1
-        name.end = i
+        name.end = i = end_of_token(c, i)
         j = i if at(c, i) == 0x3A else _to_colon(c, i, dialect, h)
         if j >= c.size or name.start == name.end:
             _flag(h, A_BROKEN_HEADER_LINE)
@@ -422,7 +413,7 @@ cdef void scan(Cursor c, int dialect, bint any_first_line, Head *h) noexcept nog
         i += 1
     if _keepalive(c, i, h):
         return
-    if not _is_token(at(c, i)):
+    if end_of_token(c, i) == i:
         h.content = CON_OTHER
         return
     h.fields[F_DATAGRAM].start, h.fields[F_DATAGRAM].end = 0, c.size
