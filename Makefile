@@ -67,7 +67,7 @@ test: setup-test ## all that CI runs
 .PHONY: test-all
 test-all: setup-test ## everything, the long parts included
 	@$(MAKE) --no-print-directory lint types layers
-	@$(MAKE) --no-print-directory lowest
+	@$(MAKE) --no-print-directory lowest pythons
 	@$(MAKE) --no-print-directory fuzz SECONDS=900
 	@$(MAKE) --no-print-directory coverage
 	@$(MAKE) --no-print-directory bench
@@ -81,6 +81,10 @@ setup-test: $(VENV)/.dev build
 lowest: $(VENV)/.dev build ## the unit tests on the lowest allowed versions of the runtime dependencies
 	@.ci/environment lowest build/lowest
 	@build/lowest/bin/python -m pytest --quiet -p no:cacheprovider tests/unit
+
+.PHONY: pythons
+pythons: ## unit, property and golden tests on every Python that is here: make pythons PYTHONS="python3.12 python3.13"
+	@.ci/pythons $(PYTHONS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## mutate a corpus against fastpath/ under the sanitizers: make fuzz SECONDS=60
