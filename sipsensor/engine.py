@@ -1,7 +1,8 @@
 """The straight line: packet in, decision out. Read this second, after ``model``.
 
-``process`` is ``judge(examine(packet))``. ``judge`` assembles, parses, tracks, detects, decides, in this order, and nothing else. It knows no clock,
-socket, thread or log; whoever calls it brings the time in the packet and takes the decision away. Calls must not overlap.
+``process`` is ``judge(examine(packet))``. ``judge`` assembles, parses, tracks, detects, decides, in this order, and nothing
+else. It knows no clock, socket, thread or log; whoever calls it brings the time in the packet and takes the decision away.
+Calls must not overlap.
 """
 
 from __future__ import annotations

@@ -202,7 +202,7 @@ class Observation:
         self.standing = standing
         self.ts: int = examined.ts
         self.source_key: int = examined.source_key
-        self.transaction = 0
+        self.transaction: int = examined.transaction_key
         self.repeats = 0
         self.outcome: int = 0
         self.account: bytes | None = None
@@ -257,10 +257,11 @@ class Decision:
 
     __slots__ = ("alerts", "cuts", "effect", "observation", "reason", "rule", "verdict")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (the parts of a decision, by name)
         self,
         verdict: Verdict,
         reason: Reason,
+        *,
         rule: Rule | None = None,
         alerts: tuple[Alert, ...] = (),
         cuts: tuple[Cut, ...] = (),
@@ -310,7 +311,8 @@ class Interest(NamedTuple):
     standings: Iterable[Standing] | None = None
 
 
-class Limit(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Limit:
     """``count`` events in ``seconds``, as a leaky bucket: it holds ``count`` and leaks ``count / seconds`` a second."""
 
     count: int
@@ -322,3 +324,5 @@ class Message(Protocol):
 
     protocol: AppProtocol
     what: int
+    """The third part of its kind."""
+    is_request: bool

@@ -1,1 +1,4 @@
-"""Alerts to decision: policy and trust. The only room that knows what an alert costs. Imported by ``engine``; imports ``detect`` and below."""
+"""Alerts to decision: policy and trust. The only room that knows what an alert costs.
+
+Imported by ``engine``; imports ``detect`` and below.
+"""

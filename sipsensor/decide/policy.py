@@ -39,15 +39,19 @@ class Policy:
         dropping = [alert.rule for alert in standing if self.action_of(alert.rule) is Action.DROP]
         if not dropping:
             rule = min((alert.rule for alert in standing), key=_rank, default=None)
-            return Decision(_ACCEPT, Reason.NONE, rule, standing, observation=observation)
+            return Decision(_ACCEPT, Reason.NONE, rule=rule, alerts=standing, observation=observation)
         rule = min(dropping, key=_rank)
         return self.drop(rule.reason, rule, standing, observation)
 
     def drop(
-        self, reason: Reason, rule: Rule | None = None, alerts: tuple[Alert, ...] = (), observation: Observation | None = None
+        self,
+        reason: Reason,
+        rule: Rule | None = None,
+        alerts: tuple[Alert, ...] = (),
+        observation: Observation | None = None,
     ) -> Decision:
         """A drop, which in observe mode is only said."""
-        return Decision(_DROP, reason, rule, alerts, observation=observation, effect=self.effect(_DROP))
+        return Decision(_DROP, reason, rule=rule, alerts=alerts, observation=observation, effect=self.effect(_DROP))
 
     def exempt(self, observation: Observation) -> Decision:
         """The decision on a message of an allowlisted source."""
@@ -64,8 +68,11 @@ def _rank(rule: Rule) -> tuple[bool, int]:
 
 def severest(decisions: Sequence[Decision]) -> Decision:
     """The one decision on a packet with several messages: the severest, with the alerts and cuts of all."""
-    worst = max(decisions, key=lambda decision: (decision.verdict, bool(decision.alerts), decision.reason is Reason.NONE))
-    if len(decisions) > 1:
-        worst.alerts = tuple(alert for decision in decisions for alert in decision.alerts)
-        worst.cuts = tuple(cut for decision in decisions for cut in decision.cuts)
+    if len(decisions) == 1:
+        return decisions[0]
+    worst = max(
+        decisions, key=lambda decision: (decision.verdict, bool(decision.alerts), decision.reason is Reason.NONE)
+    )
+    worst.alerts = tuple(alert for decision in decisions for alert in decision.alerts)
+    worst.cuts = tuple(cut for decision in decisions for cut in decision.cuts)
     return worst

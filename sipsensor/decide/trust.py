@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sipsensor.model import Direction
 
 if TYPE_CHECKING:
+    from sipsensor.fastpath.examine import Examined
     from sipsensor.fastpath.tables import Networks
     from sipsensor.model import Observation
 
@@ -18,8 +19,9 @@ class Trust:
         self.allowlist = allowlist
 
     def exempts(self, observation: Observation) -> bool:
-        """Is the remote end of this message allowlisted?"""
+        """Whether the remote end of this message is allowlisted."""
         if not self.allowlist:
             return False
-        examined = observation.examined
-        return self.allowlist.contains(examined.src if observation.direction == Direction.INBOUND else examined.dst)
+        examined: Examined = observation.examined
+        inbound = observation.direction == Direction.INBOUND
+        return examined.src_in(self.allowlist) if inbound else examined.dst_in(self.allowlist)

@@ -1,6 +1,7 @@
 """Behaviours: observation in, alerts out. One file each, listed once, here.
 
-May be imported by ``decide`` and above; imports ``track`` and below, never a sibling. A detector states what it saw; what that costs is policy.
+May be imported by ``decide`` and above; imports ``track`` and below, never a sibling. A detector states what it saw;
+what that costs is policy.
 """
 
 from typing import Final

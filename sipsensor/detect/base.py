@@ -1,4 +1,7 @@
-"""What a detector is. A newcomer copies ``flood.py`` and adds one name to the list in ``detect/__init__.py``; nothing else needs to know."""
+"""What a detector is.
+
+A newcomer copies ``flood.py`` and adds one name to the list in ``detect/__init__.py``; nothing else needs to know.
+"""
 
 from __future__ import annotations
 

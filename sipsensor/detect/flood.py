@@ -42,30 +42,48 @@ class FloodSettings:
     """Limits of the flood detector. Where one source is an office behind NAT, raise them in proportion to its phones."""
 
     action: Action | None = field(
-        default=None, metadata={"doc": "What all rules of this detector do, unless a rule says otherwise.", "unit": "off | alert | drop"}
+        default=None,
+        metadata={
+            "doc": "What all rules of this detector do, unless a rule says otherwise.",
+            "unit": "off | alert | drop",
+        },
     )
     register_source: Limit = field(
         default=Limit(20, 10),
-        metadata={"doc": "REGISTER transactions of one source (measured lawful peak: 2.7 a minute).", "unit": "count in seconds"},
+        metadata={
+            "doc": "REGISTER transactions of one source (measured lawful peak: 2.7 a minute).",
+            "unit": "count in seconds",
+        },
     )
     register_source_sustained: Limit = field(
-        default=Limit(100, 60), metadata={"doc": "The same over a longer time (Emerging Threats' limit).", "unit": "count in seconds"}
+        default=Limit(100, 60),
+        metadata={"doc": "The same over a longer time (Emerging Threats' limit).", "unit": "count in seconds"},
     )
     register_aor: Limit = field(
-        default=Limit(10, 60), metadata={"doc": "REGISTER transactions for one AOR, from all sources together.", "unit": "count in seconds"}
+        default=Limit(10, 60),
+        metadata={"doc": "REGISTER transactions for one AOR, from all sources together.", "unit": "count in seconds"},
     )
     invite_source: Limit = field(
         default=Limit(10, 2),
-        metadata={"doc": "INVITE transactions of one source (Kamailio's sample: 16 messages in 2 s).", "unit": "count in seconds"},
+        metadata={
+            "doc": "INVITE transactions of one source (Kamailio's sample: 16 messages in 2 s).",
+            "unit": "count in seconds",
+        },
     )
     invite_source_sustained: Limit = field(
-        default=Limit(100, 60), metadata={"doc": "The same over a longer time (Emerging Threats' limit).", "unit": "count in seconds"}
+        default=Limit(100, 60),
+        metadata={"doc": "The same over a longer time (Emerging Threats' limit).", "unit": "count in seconds"},
     )
     source: Limit = field(
         default=Limit(60, 4),
-        metadata={"doc": "Transactions of any method of one source (pike: 30 in 2 s, with its burst).", "unit": "count in seconds"},
+        metadata={
+            "doc": "Transactions of any method of one source (pike: 30 in 2 s, with its burst).",
+            "unit": "count in seconds",
+        },
     )
-    sources_max: int = field(default=65_536, metadata={"doc": "Sources, and AORs, remembered at a time.", "unit": "entries"})
+    sources_max: int = field(
+        default=65_536, metadata={"doc": "Sources, and AORs, remembered at a time.", "unit": "entries"}
+    )
 
 
 def _rule(number: int, slug: str, name: str) -> Rule:
@@ -85,16 +103,18 @@ class Flood:
     settings_type = FloodSettings
     rules = (REGISTER_SOURCE, REGISTER_AOR, INVITE_SOURCE, ANY_SOURCE)
     interests = (
-        Interest(When.JUDGE, AppProtocol.SIP, Direction.INBOUND, [what for what in range(WHAT_STATUS) if what not in _FREE]),
+        Interest(
+            When.JUDGE, AppProtocol.SIP, Direction.INBOUND, [what for what in range(WHAT_STATUS) if what not in _FREE]
+        ),
     )
 
     def __init__(self, settings: FloodSettings, _services: Services | None = None) -> None:
         entries = settings.sources_max
         self.settings = settings
-        self.registers = RateTable(entries, (settings.register_source, settings.register_source_sustained))
-        self.aors = RateTable(entries, (settings.register_aor,))
-        self.invites = RateTable(entries, (settings.invite_source, settings.invite_source_sustained))
-        self.any = RateTable(entries, (settings.source,))
+        self.registers = RateTable(entries, _pairs(settings.register_source, settings.register_source_sustained))
+        self.aors = RateTable(entries, _pairs(settings.register_aor))
+        self.invites = RateTable(entries, _pairs(settings.invite_source, settings.invite_source_sustained))
+        self.any = RateTable(entries, _pairs(settings.source))
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """The limits that this transaction goes beyond."""
@@ -130,6 +150,10 @@ class Flood:
         if over_any:
             alerts.append(Alert(ANY_SOURCE, observation, _evidence(settings.source)))
         return alerts
+
+
+def _pairs(*limits: Limit) -> list[tuple[int, int]]:
+    return [(limit.count, limit.seconds) for limit in limits]
 
 
 def _evidence(limit: Limit) -> dict[str, str | int]:

@@ -1,6 +1,7 @@
 """Shapes that no lawful sender makes, or that are known to crash receivers (threats.md 2.3, MF numbers; ids are 4000 + MF number).
 
-The scan notes what is odd; here is what it means. What many healthy stacks do (bare LF, folds, unknown methods) is no rule at all, only counted.
+The scan notes what is odd; here is what it means. What many healthy stacks do (bare LF, folds, unknown methods) is no
+rule at all, only counted.
 """
 
 from __future__ import annotations
@@ -35,14 +36,20 @@ class MalformedSettings:
     """Settings of the malformed detector."""
 
     action: Action | None = field(
-        default=None, metadata={"doc": "What all rules of this detector do, unless a rule says otherwise.", "unit": "off | alert | drop"}
+        default=None,
+        metadata={
+            "doc": "What all rules of this detector do, unless a rule says otherwise.",
+            "unit": "off | alert | drop",
+        },
     )
 
 
 def _rule(number: int, slug: str, name: str, confidence: Confidence, family: Family = Family.MALFORMED) -> Rule:
     high = confidence is Confidence.HIGH
     action = Action.DROP if high else Action.ALERT
-    return Rule(number, slug, name, family, 2 if high else 4, confidence, action, Reason.MALFORMED, detector="malformed")
+    return Rule(
+        number, slug, name, family, 2 if high else 4, confidence, action, Reason.MALFORMED, detector="malformed"
+    )
 
 
 _HIGH, _MEDIUM = Confidence.HIGH, Confidence.MEDIUM
@@ -51,25 +58,45 @@ BY_MALFORMATION = {
     "start-line": _rule(4022, "malformed.start-line.broken", "Request line without URI or SIP version", _HIGH),
     "status-code": _rule(4102, "malformed.start-line.status-code", "Status line without a status code", _HIGH),
     "no-header": _rule(4101, "malformed.head.empty", "Start line without any header field", _HIGH),
-    "too-many-headers": _rule(4124, "malformed.head.too-many-headers", "More header lines than any stack accepts", _HIGH),
+    "too-many-headers": _rule(
+        4124, "malformed.head.too-many-headers", "More header lines than any stack accepts", _HIGH
+    ),
 }
 """A message that no stack could read: one rule each."""
 
 _BY_ANOMALY = (
     (_rule(4004, "malformed.head.nul", "NUL byte in the head", _HIGH), ("nul-in-head",)),
-    (_rule(4008, "malformed.header.control-before-colon", "Control byte between header name and colon", _HIGH), ("control-before-colon",)),
+    (
+        _rule(4008, "malformed.header.control-before-colon", "Control byte between header name and colon", _HIGH),
+        ("control-before-colon",),
+    ),
     (
         _rule(4009, "malformed.content-length.impossible", "Content-Length unreadable, or several that differ", _HIGH),
         ("content-length-unreadable", "content-length-differs"),
     ),
-    (_rule(4010, "malformed.content-length.long", "Content-Length beyond the datagram", _MEDIUM), ("content-length-long",)),
+    (
+        _rule(4010, "malformed.content-length.long", "Content-Length beyond the datagram", _MEDIUM),
+        ("content-length-long",),
+    ),
     (_rule(4011, "malformed.via.unreadable", "Via without protocol or host", _HIGH), ("via-unreadable",)),
-    (_rule(4017, "malformed.uri.escape", "Percent escape cut off at the end of the Request-URI", _HIGH), ("uri-escape",)),
+    (
+        _rule(4017, "malformed.uri.escape", "Percent escape cut off at the end of the Request-URI", _HIGH),
+        ("uri-escape",),
+    ),
     (_rule(4021, "malformed.start-line.long", "Start line above 2,048 bytes", _HIGH), ("long-start-line",)),
     (_rule(4122, "malformed.start-line.parts", "Request line without a URI", _HIGH), ("start-line-missing-parts",)),
-    (_rule(4024, "malformed.head.many-headers", "More than 64 header lines or 20 Via", _MEDIUM), ("many-headers", "many-vias")),
-    (_rule(4026, "malformed.cseq.bad", "CSeq unreadable, out of range, or of another method", _HIGH), ("cseq-unreadable", "cseq-method")),
-    (_rule(4027, "malformed.body.following-message", "Another message behind the body", _MEDIUM), ("following-message",)),
+    (
+        _rule(4024, "malformed.head.many-headers", "More than 64 header lines or 20 Via", _MEDIUM),
+        ("many-headers", "many-vias"),
+    ),
+    (
+        _rule(4026, "malformed.cseq.bad", "CSeq unreadable, out of range, or of another method", _HIGH),
+        ("cseq-unreadable", "cseq-method"),
+    ),
+    (
+        _rule(4027, "malformed.body.following-message", "Another message behind the body", _MEDIUM),
+        ("following-message",),
+    ),
     (_rule(4028, "malformed.start-line.version", "SIP version other than 2.0", _MEDIUM), ("version",)),
     (_rule(4032, "malformed.to.duplicate", "Several To header fields", _HIGH), ("duplicate-to",)),
     (
@@ -81,10 +108,15 @@ _BY_ANOMALY = (
         ("missing-via", "missing-from", "missing-to", "missing-call-id", "missing-cseq"),
     ),
     (
-        _rule(7001, "evasion.line-ends.ambiguous", "A bare CR makes stacks read different heads", _MEDIUM, Family.EVASION),
+        _rule(
+            7001, "evasion.line-ends.ambiguous", "A bare CR makes stacks read different heads", _MEDIUM, Family.EVASION
+        ),
         ("ambiguous-line-ends",),
     ),
-    (_rule(7002, "evasion.header.fold-before-colon", "A fold before the colon", _MEDIUM, Family.EVASION), ("fold-before-colon",)),
+    (
+        _rule(7002, "evasion.header.fold-before-colon", "A fold before the colon", _MEDIUM, Family.EVASION),
+        ("fold-before-colon",),
+    ),
 )
 
 _BITS = tuple((rule, tuple((name, 1 << ANOMALIES[name]) for name in names)) for rule, names in _BY_ANOMALY)

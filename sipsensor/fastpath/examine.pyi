@@ -1,6 +1,7 @@
 """Packet in, ``Examined`` out: decode, scan and match, chained in C. Never raises on packet bytes."""
 
 from sipsensor.fastpath.matcher import Matcher
+from sipsensor.fastpath.tables import Networks
 from sipsensor.model import Packet
 
 # Examined.decoded: how far the link, network and transport layers could be read.
@@ -78,7 +79,8 @@ class Examined:
     source_port_key: int
     """Keyed hash of source address (whole) and port."""
     transaction_key: int
-    """Keyed hash of source address, top Via branch, CSeq number and method; Call-ID and From tag join where the branch has no RFC 3261 cookie
+    """Keyed hash of source address, top Via branch and sent-by, CSeq number and method; Call-ID and From tag join where the
+    branch has no RFC 3261 cookie
     (RFC 3261 17.2.3). For a response: of the destination address, so that it equals its request's. 0 when there is nothing to key."""
     account_key: int
     """Keyed hash of the user and host of the To URI (the AOR of a REGISTER), unescaped, host lower-cased. 0 without one."""
@@ -95,10 +97,14 @@ class Examined:
     has_following: bool
     """Another message stands behind this one's Content-Length."""
 
+    def src_in(self, networks: Networks) -> bool:
+        """Whether the source address is in one of the networks."""
+    def dst_in(self, networks: Networks) -> bool:
+        """Whether the destination address is in one of the networks."""
     def raw(self, field: int) -> bytes | None:
         """The bytes of the field's first occurrence as sent, without surrounding white space; None when absent."""
     def norm(self, field: int) -> bytes | None:
-        """The same with folds and white space runs as one space, quoted pairs resolved in display names, percent escapes resolved in URIs."""
+        """The same, normal: folds and white space runs one space, quoted pairs and percent escapes (URI parts) resolved."""
     def occurrences(self, field: int) -> list[bytes]:
         """All values of a header field, raw."""
     def headers(self) -> list[tuple[int, bytes, bytes]]:
@@ -125,5 +131,7 @@ class Examiner:
     skipped: dict[str, int]
     """What ``walk`` passed over, by why: media, not_ip, unknown_link, broken, other_transport."""
 
-    def walk(self, data: bytes, index: bytes, link: int, nanoseconds: bool, first_number: int) -> tuple[list[Examined], int, int, int]:
+    def walk(
+        self, data: bytes, index: bytes, link: int, nanoseconds: bool, first_number: int
+    ) -> tuple[list[Examined], int, int, int]:
         """A batch as ``pcapy.Reader.next_batch`` gives it: (what must be judged, packets, bytes, last ts). Media is skipped in C."""

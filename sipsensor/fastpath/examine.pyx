@@ -29,6 +29,7 @@ from sipsensor.fastpath.sip cimport (
     A_AMBIGUOUS_LINE_ENDS, A_BARE_CR, CON_KEEPALIVE, CON_MALFORMED, CON_NONE, CON_OTHER, CON_REQUEST, CON_RESPONSE, CON_STUN,
     DIALECT_ANY_LINE_END, DIALECT_LF_LINE_END, LINES_MAX, Head, Header, scan,
 )
+from sipsensor.fastpath.tables cimport Networks
 
 DECODED_OK, DECODED_NOT_IP, DECODED_UNKNOWN_LINK = DEC_OK, DEC_NOT_IP, DEC_UNKNOWN_LINK
 DECODED_BROKEN, DECODED_FRAGMENT, DECODED_OTHER = DEC_BROKEN, DEC_FRAGMENT, DEC_OTHER
@@ -368,6 +369,14 @@ cdef class Examined:
     def content_length(self): return self.facts.head.content_length
     @property
     def has_following(self): return self.facts.head.following != 0
+
+    def src_in(self, Networks networks not None):
+        """Is the source address in one of the networks?"""
+        return networks.holds(self.facts.decoded.src)
+
+    def dst_in(self, Networks networks not None):
+        """Is the destination address in one of the networks?"""
+        return networks.holds(self.facts.decoded.dst)
 
     @property
     def fragment_key(self):

@@ -2,8 +2,8 @@
 
 A leaf is a tuple whose first part names its kind:
 
-- ``("literal", field, view, cased, ((bytes, at_start, at_end), ...))``: any of the literals occurs in the field; ``at_start`` and ``at_end``
-  anchor it (both: equal).
+- ``("literal", field, view, cased, ((bytes, at_start, at_end), ...))``: any of the literals occurs in the field; ``at_start`` and
+  ``at_end`` anchor it (both: equal).
 - ``("regex", field, view, cased, (literal, ...))``: true for certain never, possible when any literal occurs; the caller confirms.
 - ``("present", field)``
 - ``("length", field, low, high)``: bytes of the raw value.

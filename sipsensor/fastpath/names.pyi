@@ -8,8 +8,8 @@ HEADERS: dict[str, int]
 COMPACT_FORMS: dict[str, str]
 """Compact letter to canonical name (RFC 3261 7.3.3 and the IANA registry)."""
 FIELDS: dict[str, int]
-"""Every name that a signature or a view may ask for: derived fields ("from.tag", "via.branch", "uri.user", "body", "sdp.session", …) and all
-header names. A header's number here is ``FIELD_HEADERS + HEADERS[name]``."""
+"""Every name that a signature or a view may ask for: derived fields ("from.tag", "via.branch", "uri.user", "body", "sdp.session", …)
+and all header names. A header's number here is ``FIELD_HEADERS + HEADERS[name]``."""
 FIELD_HEADERS: int
 ANOMALIES: dict[str, int]
 """Anomaly names and their bit numbers in ``Examined.anomalies``: odd, but parsed."""

@@ -203,10 +203,6 @@ cdef class SeenTable(_Table):
 cdef class Networks:
     """A set of IP networks as merged ranges of 16-byte addresses. Raises ValueError for text that is no network or address."""
 
-    cdef uint8_t *ranges        # first and last address of each, 32 bytes, sorted
-    cdef int count
-    cdef readonly tuple texts
-
     def __cinit__(self, networks=()):
         parsed = [ipaddress.ip_network(text, strict=False) for text in networks]
         merged = [

@@ -16,6 +16,7 @@ class Malformed:
     __slots__ = ("examined", "offset", "protocol", "reason")
 
     what = WHAT_MALFORMED
+    is_request = True  # it asks something of its receiver, if only to fail
 
     def __init__(self, examined: Examined, protocol: AppProtocol, reason: str, offset: int) -> None:
         self.examined = examined

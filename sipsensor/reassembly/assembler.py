@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.reassembly.fragments import Fragments, is_fragment
+from sipsensor.fastpath.examine import DECODED_FRAGMENT
+from sipsensor.reassembly.fragments import Fragments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ class Assembler:
 
     def assemble(self, examined: Examined) -> Sequence[Examined]:
         """The messages that this packet completes. Empty: it is a piece of something that is not whole yet."""
-        if is_fragment(examined):
+        if examined.decoded == DECODED_FRAGMENT:
             whole = self.fragments.add(examined, self._examiner)
             if whole is None:
                 return ()

@@ -1,14 +1,13 @@
 """IPv4 and IPv6 fragments to whole datagrams (RFC 791 3.2, RFC 8200 4.5), bounded in datagrams, pieces and bytes.
 
-Overlaps: a piece that repeats what is there byte for byte is ignored; one that differs makes the whole datagram rejected, because which version
-a host believes depends on the host (RFC 5722 forbids overlaps for IPv6 altogether). At a cap the oldest unfinished datagram goes.
+Overlaps: a piece that repeats what is there byte for byte is ignored; one that differs makes the whole datagram rejected,
+because which version a host believes depends on the host (RFC 5722 forbids overlaps for IPv6 altogether). At a cap the oldest unfinished datagram goes.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath.examine import DECODED_FRAGMENT
 from sipsensor.model import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -107,8 +106,3 @@ class Fragments:
         datagram.rejected = True
         datagram.buffer.clear()
         return False
-
-
-def is_fragment(examined: Examined) -> bool:
-    """Is this packet a piece of an IP datagram?"""
-    return examined.decoded == DECODED_FRAGMENT

@@ -30,7 +30,7 @@ class Directions:
         if arrival != _UNKNOWN:
             return _OUTBOUND if arrival == _FROM_INSIDE else _INBOUND
         if self.protected:
-            from_inside = self.protected.contains(examined.src)
-            if from_inside != self.protected.contains(examined.dst):
+            from_inside = examined.src_in(self.protected)
+            if from_inside != examined.dst_in(self.protected):
                 return _OUTBOUND if from_inside else _INBOUND
         return _INBOUND if is_request else _OUTBOUND

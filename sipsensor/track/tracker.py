@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath.names import FIELDS
 from sipsensor.model import Direction, Observation, Standing, kind_of
-from sipsensor.protocols.base import Malformed
 
 if TYPE_CHECKING:
     from sipsensor.fastpath.examine import Examined
+    from sipsensor.protocols.base import Malformed
     from sipsensor.protocols.sip import SipMessage
     from sipsensor.track.direction import Directions
     from sipsensor.track.transactions import Transactions
 
 _INBOUND = Direction.INBOUND
 _STRANGER = int(Standing.STRANGER)
-_AUTH_USERNAME, _TO_USER = FIELDS["auth.username"], FIELDS["to.user"]
 
 
 class Tracker:
@@ -28,15 +26,12 @@ class Tracker:
 
     def track(self, message: SipMessage | Malformed, examined: Examined) -> Observation:
         """What is known of this message."""
-        malformed = isinstance(message, Malformed)
-        is_request = malformed or message.is_request  # type: ignore[union-attr]
-        direction = self.directions.of(examined, is_request=is_request)
+        request = message.is_request
+        direction = self.directions.of(examined, is_request=request)
         kind = kind_of(message.protocol, direction, _STRANGER, message.what)
         observation = Observation(message, examined, message.protocol, direction, kind, _STRANGER)
-        if not malformed:
-            observation.transaction = examined.transaction_key
-            if is_request and direction == _INBOUND:
-                observation.repeats = self.transactions.repeats(examined)
+        if request and direction == _INBOUND:
+            observation.repeats = self.transactions.repeats(examined)
         return observation
 
     def tick(self, now: int) -> None:

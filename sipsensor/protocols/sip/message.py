@@ -18,6 +18,7 @@ _MALFORMATION_NAMES = {number: name for name, number in MALFORMATIONS.items()}
 _URI, _PHRASE, _START_LINE, _BODY = FIELDS["uri"], FIELDS["phrase"], FIELDS["start-line"], FIELDS["body"]
 _METHOD, _VERSION, _CSEQ_METHOD = FIELDS["method"], FIELDS["version"], FIELDS["cseq.method"]
 _USER_AGENT, _SERVER = FIELDS["user-agent"], FIELDS["server"]
+_MESSAGES = frozenset((CONTENT_REQUEST, CONTENT_RESPONSE))
 _AUTHORIZATION, _PROXY_AUTHORIZATION = FIELDS["authorization"], FIELDS["proxy-authorization"]
 
 
@@ -93,14 +94,14 @@ class SipMessage:
 
     @property
     def has_credentials(self) -> bool:
-        """Does it carry Authorization or Proxy-Authorization?"""
+        """Whether it carries Authorization or Proxy-Authorization."""
         return self.examined.raw(_AUTHORIZATION) is not None or self.examined.raw(_PROXY_AUTHORIZATION) is not None
 
 
 def parse(examined: Examined) -> SipMessage | Malformed | None:
     """The view, a malformed message, or None when this is no SIP. Never raises on input."""
     content = examined.content
-    if content == CONTENT_REQUEST or content == CONTENT_RESPONSE:  # noqa: PLR1714  (a tuple would be built for every packet)
+    if content in _MESSAGES:
         return SipMessage(examined)
     if content == CONTENT_MALFORMED:
         return Malformed(examined, AppProtocol.SIP, _MALFORMATION_NAMES[examined.malformation], examined.malformed_at)
