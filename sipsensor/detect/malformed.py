@@ -98,7 +98,8 @@ _BY_ANOMALY = (
         ("following-message",),
     ),
     (_rule(4028, "malformed.start-line.version", "SIP version other than 2.0", _MEDIUM), ("version",)),
-    (_rule(4032, "malformed.to.duplicate", "Several To header fields", _HIGH), ("duplicate-to",)),
+    # Crashed Kamailio once (CVE-2018-14767) and is refused by none of today's stacks; a lawful user agent was seen to send it.
+    (_rule(4032, "malformed.to.duplicate", "Several To header fields", _MEDIUM), ("duplicate-to",)),
     (
         _rule(4132, "malformed.header.duplicate", "Several From, Call-ID or CSeq header fields", _MEDIUM),
         ("duplicate-from", "duplicate-call-id", "duplicate-cseq"),
