@@ -8,7 +8,8 @@ A leaf is a tuple whose first part names its kind:
 - ``("present", field)``
 - ``("length", field, low, high)``: bytes of the raw value.
 - ``("count", field, low, high)``: lines of that header field (``field`` 0 counts all).
-- ``("integer", field, low, high)``: decimal value of the field.
+- ``("integer", field, low, high)``: decimal value of the field. In this and the other bounds, a ``high`` of 2**31 - 1 or more is none.
+- ``("digits", field, low, high)``: the raw value is decimal digits and nothing else, that many of them.
 - ``("order", full, (header number, ...))``: the known header fields in exactly (full) or relatively this order.
 - ``("same", field, field)``: equal, normalised, without case; both present.
 - ``("tag", field, form)``: a SIPVicious tag, hex of data + 0x01 + decimal; form 0 address and port, 1 the From user, 2 user:guess.

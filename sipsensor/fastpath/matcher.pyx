@@ -11,13 +11,13 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, decimal, is_digit
+from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, decimal, is_digit, lower
 from sipsensor.fastpath.fields cimport read_name_addr, read_via
 from sipsensor.fastpath.names cimport (
     F_CONTACT_DISPLAY, F_CONTACT_TAG, F_COUNT, F_FROM_DISPLAY, F_FROM_TAG, F_FROM_USER, F_TO_DISPLAY, F_TO_TAG, F_VIA_MADDR, F_VIA_TRANSPORT,
     FIRST_HEADER_FIELD, H_CONTACT, H_FROM, H_TO, H_VIA, HEADERS_MAX,
 )
-from sipsensor.fastpath.normal cimport FORM_RAW, FORM_TEXT, _hex_digit, form_of, take
+from sipsensor.fastpath.normal cimport FORM_RAW, FORM_TEXT, FORM_URI, _hex_digit, form_of, take
 from sipsensor.fastpath.sip cimport Head
 
 import itertools
@@ -31,14 +31,15 @@ cdef enum:
     NO, YES, MAYBE, UNKNOWN
 
 cdef enum:
-    K_LITERAL, K_REGEX, K_PRESENT, K_LENGTH, K_COUNT, K_INTEGER, K_ORDER, K_SAME, K_TAG, K_ANOMALY
+    K_LITERAL, K_REGEX, K_PRESENT, K_LENGTH, K_COUNT, K_INTEGER, K_ORDER, K_SAME, K_TAG, K_ANOMALY, K_DIGITS
 
 cdef enum:
     LEAF_WIDTH = 5
     OP_NOT = -1                 # then -(2 * n) is "all of n", -(2 * n + 1) is "any of n", n >= 1
     STACK_MAX = 64
+    NO_UPPER_BOUND = 0x7FFFFFFF
 
-_KINDS = {name: number for number, name in enumerate("literal regex present length count integer order same tag anomaly".split())}
+_KINDS = {name: number for number, name in enumerate("literal regex present length count integer order same tag anomaly digits".split())}
 _BEGIN, _END = 256, 257         # symbols beside the 256 bytes
 
 
@@ -132,8 +133,8 @@ cdef class Matcher:
             kind, parts = _KINDS[leaf[0]], [0, 0, 0, 0]
             if kind in (K_LITERAL, K_REGEX, K_PRESENT):
                 parts[0] = _known_field(leaf[1])
-            elif kind in (K_LENGTH, K_INTEGER) or (kind == K_COUNT and leaf[1]):
-                parts[:3] = [_known_field(leaf[1]), min(leaf[2], 2**31 - 1), min(leaf[3], 2**31 - 1)]
+            elif kind in (K_LENGTH, K_INTEGER, K_DIGITS) or (kind == K_COUNT and leaf[1]):
+                parts[:3] = [_known_field(leaf[1]), min(leaf[2], NO_UPPER_BOUND), min(leaf[3], NO_UPPER_BOUND)]
                 if kind == K_COUNT and parts[0] < FIRST_HEADER_FIELD:
                     raise ValueError("only lines of header fields can be counted")
             elif kind == K_COUNT:
@@ -429,15 +430,26 @@ cdef int _leaf(int *leaf, int *orders, Cursor c, Head *h) noexcept nogil:
     if kind == K_TAG:
         return _sipvicious_tag(c, span, leaf[2], h.fields[F_FROM_USER])
     if field < FIRST_HEADER_FIELD:
-        value = span.end - span.start if kind == K_LENGTH else decimal(c, span)
-        return YES if leaf[2] <= value <= leaf[3] else NO
+        return _measured(kind, leaf, c, span)
     for i in range(h.line_count):
         if h.lines[i].number == field - FIRST_HEADER_FIELD:
-            span = h.lines[i].value
-            value = span.end - span.start if kind == K_LENGTH else decimal(c, span)
-            if leaf[2] <= value <= leaf[3]:
+            if _measured(kind, leaf, c, h.lines[i].value) == YES:
                 return YES
     return NO
+
+
+cdef int _measured(int kind, int *leaf, Cursor c, Span span) noexcept nogil:
+    """Is the length, the number or the count of digits (-1 when something else stands there) between the leaf's bounds?"""
+    cdef int64_t value
+    cdef uint32_t i
+    if kind == K_INTEGER:
+        value = decimal(c, span)
+    else:
+        value = span.end - span.start
+        for i in range(span.start, span.end if kind == K_DIGITS else span.start):
+            if not is_digit(at(c, i)):
+                return NO
+    return YES if leaf[2] <= value and (value <= leaf[3] or leaf[3] == NO_UPPER_BOUND) else NO
 
 
 cdef int _in_order(bint full, int *wanted, int count, Head *h) noexcept nogil:
@@ -479,7 +491,7 @@ cdef inline int _tag_byte(Cursor c, uint32_t i) noexcept nogil:
 
 cdef int _sipvicious_tag(Cursor c, Span tag, int form, Span user) noexcept nogil:
     """SIPVicious' covert store (threats.md 1.2): hex of data, 0x01, 1 to 11 decimals. Data: target address and port, user, or user:guess."""
-    cdef uint32_t size = tag.end - tag.start, i, mark
+    cdef uint32_t size = tag.end - tag.start, i, mark, j
     cdef int byte
     if size % 2 or size < 6:
         return NO
@@ -496,20 +508,24 @@ cdef int _sipvicious_tag(Cursor c, Span tag, int form, Span user) noexcept nogil
     i = tag.start
     if user.start == ABSENT:
         return NO
-    while user.start < user.end and i < mark and _tag_byte(c, i) == at(c, user.start):
+    j = user.start
+    byte = take(c, &j, user.end, FORM_URI)
+    while byte >= 0 and i < mark and _tag_byte(c, i) == byte:
         i += 2
-        user.start += 1
-    if user.start != user.end:
+        byte = take(c, &j, user.end, FORM_URI)
+    if byte >= 0:
         return NO
     return YES if (form == 1 and i == mark) or (form == 2 and i < mark and _tag_byte(c, i) == 0x3A) else NO
 
 
 cdef int _address_data(Cursor c, uint32_t i, uint32_t mark) noexcept nogil:
-    """8 hex digits of an IPv4 address, or those of an IPv6 address, and 4 of a port: 12 to 36 in all."""
-    if not 24 <= mark - i <= 72:
+    """8 hex digits of an IPv4 address, or those of an IPv6 address without its colons (one for ::1), and 4 of a port: 5 to 36 in all."""
+    cdef int byte
+    if not 10 <= mark - i <= 72:
         return NO
     while i < mark:
-        if not (is_digit(_tag_byte(c, i)) or 97 <= _tag_byte(c, i) <= 102):
+        byte = _tag_byte(c, i)
+        if not (is_digit(byte) or 97 <= lower(byte) <= 102):
             return NO
         i += 2
     return YES
