@@ -61,7 +61,11 @@ class SignatureSet:
     """All signatures in use, compiled. ``rules``, ``directions`` and ``signatures`` are by the matcher's rule index; one signature may own several."""
 
     def __init__(
-        self, signatures: Sequence[Signature], owners: Sequence[int], patterns: Sequence[tuple[_Pattern, ...]], built: matcher.Matcher
+        self,
+        signatures: Sequence[Signature],
+        owners: Sequence[int],
+        patterns: Sequence[tuple[_Pattern, ...]],
+        built: matcher.Matcher,
     ) -> None:
         self.all = tuple(signatures)
         self.matcher = built
@@ -78,8 +82,12 @@ class SignatureSet:
 
     def fired(self, examined: examine.Examined) -> list[Signature]:
         """The signatures that match a message, whatever its direction, each once and by number."""
-        indexes = itertools.chain(examined.hits, (index for index in examined.candidates if self.confirm(index, examined)))
-        return sorted({self.signatures[index].id: self.signatures[index] for index in indexes}.values(), key=lambda one: one.id)
+        indexes = itertools.chain(
+            examined.hits, (index for index in examined.candidates if self.confirm(index, examined))
+        )
+        return sorted(
+            {self.signatures[index].id: self.signatures[index] for index in indexes}.values(), key=lambda one: one.id
+        )
 
 
 def as_rule(signature: Signature) -> Rule:
@@ -216,5 +224,9 @@ def _pattern(expression: _Expression) -> _Pattern:
 
 def _fields_shown(signature: Signature) -> list[str]:
     """The fields an alert quotes as its evidence: those the rule reads, in its order, without repetition."""
-    fields = [leaf.field for leaf in leaves_of(signature.match) if leaf.field and leaf.field != ALL_HEADERS and leaf.kind != "absent"]
+    fields = [
+        leaf.field
+        for leaf in leaves_of(signature.match)
+        if leaf.field and leaf.field != ALL_HEADERS and leaf.kind != "absent"
+    ]
     return list(dict.fromkeys(fields))

@@ -33,7 +33,9 @@ def load(directories: Iterable[Path] = (), *, shipped: Traversable | None = None
     for path in _files(origin, problems, "the shipped signatures"):
         signatures += _read_file(path, f"signatures/{path.name}", problems, disabled, local=False)
     if not signatures and not problems.lines:
-        problems.lines.append("signatures: not one shipped rule was found; the installation is incomplete, install sipsensor again")
+        problems.lines.append(
+            "signatures: not one shipped rule was found; the installation is incomplete, install sipsensor again"
+        )
     for directory in directories:
         for path in _files(directory, problems, str(directory)):
             signatures += _read_file(path, str(path), problems, disabled, local=True)
@@ -114,4 +116,6 @@ def _check_together(signatures: list[Signature], disabled: dict[int, str], probl
             where.add("slug", f"{shown(one.slug)} is also that of rule {other.id} in {other.file}; take another")
     for number, where_disabled in disabled.items():
         if number not in by_id and not problems.lines:
-            problems.at(where_disabled).add("disable", f"no shipped rule has the number {number}; see sipsensor signatures list")
+            problems.at(where_disabled).add(
+                "disable", f"no shipped rule has the number {number}; see sipsensor signatures list"
+            )

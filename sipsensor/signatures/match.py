@@ -162,7 +162,9 @@ def _read_pattern(table: Mapping[str, Any], problems: Problems, path: str) -> Va
     elif not _compiles(pattern, problems, path):
         pass
     elif has_inline_flags(pattern):
-        problems.add(path, "unsafe pattern: a group sets flags or a name; use (?:...), and cased for the case of letters")
+        problems.add(
+            path, "unsafe pattern: a group sets flags or a name; use (?:...), and cased for the case of letters"
+        )
     else:
         literals = required_literals(pattern)
         if not literals or min(map(len, literals)) < MIN_LITERAL:
@@ -218,7 +220,10 @@ def _read_order(table: Mapping[str, Any], problems: Problems, path: str) -> Valu
         return None
     unknown = [field for field in fields if field not in names.HEADERS]
     if unknown or len(fields) < 2:  # noqa: PLR2004
-        problems.add(path, f"needs at least two names of header fields in lower case; unknown: {', '.join(map(shown, unknown)) or 'none'}")
+        problems.add(
+            path,
+            f"needs at least two names of header fields in lower case; unknown: {', '.join(map(shown, unknown)) or 'none'}",
+        )
         return None
     return tuple(fields)
 
@@ -248,6 +253,17 @@ def _check_reachable(leaf: Leaf, problems: Problems, path: str) -> None:
         return
     anchor = leaf.how or leaf.kind
     for text in leaf.value if isinstance(leaf.value, tuple) else (leaf.value,):
-        inner = f".{text}." if anchor == "contains" else f"{text}." if anchor == "prefix" else f".{text}" if anchor == "suffix" else str(text)
+        inner = (
+            f".{text}."
+            if anchor == "contains"
+            else f"{text}."
+            if anchor == "prefix"
+            else f".{text}"
+            if anchor == "suffix"
+            else str(text)
+        )
         if inner != " ".join(inner.split()):
-            problems.add(path, f"{shown(text)} cannot occur in the norm view, where white space is one space and none outside; use view raw")
+            problems.add(
+                path,
+                f"{shown(text)} cannot occur in the norm view, where white space is one space and none outside; use view raw",
+            )

@@ -39,7 +39,9 @@ class Trial:
 
     def fired(self, payload: bytes) -> list[Signature]:
         """The signatures that match a datagram, in any of its messages."""
-        found = {one.id: one for message in messages_of(self._examiner, payload) for one in self.signatures.fired(message)}
+        found = {
+            one.id: one for message in messages_of(self._examiner, payload) for one in self.signatures.fired(message)
+        }
         return list(found.values())
 
     def run(self, wanted: frozenset[int] = frozenset()) -> Iterator[Result]:

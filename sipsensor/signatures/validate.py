@@ -11,6 +11,7 @@ from sipsensor.fastpath import names
 from sipsensor.model import Action, AppProtocol, Confidence, Direction, Family
 from sipsensor.signatures.match import read_tree
 from sipsensor.signatures.problems import Problems, shown
+from sipsensor.signatures.samples import read_samples
 from sipsensor.signatures.schema import (
     FIRST_LOCAL_ID,
     ID_RANGES,
@@ -20,7 +21,6 @@ from sipsensor.signatures.schema import (
     USER_AGENT_IDS,
     Leaf,
     Reference,
-    Sample,
     Signature,
     Tree,
     leaves_of,
@@ -30,10 +30,8 @@ _SLUG = re.compile(r"[a-z0-9]+(?:\.[a-z0-9]+(?:-[a-z0-9]+)*){2}")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 _DIRECTIONS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND, "both": None}
 _PROTOCOLS = {"sip": AppProtocol.SIP}
-_SAMPLE_KEYS = frozenset(["name", "text", "hex"])
 _SAMPLES_OF_HIGH = 2
 _SEVERITIES = range(1, 6)
-_MAX_SAMPLE = 65_507
 _METHODS = frozenset(method.decode() for method in names.METHODS)
 
 
@@ -48,43 +46,37 @@ def read_rule(table: Mapping[str, Any], problems: Problems, *, file: str, local:
     before = len(problems.lines)
     problems.unknown(table, RULE_KEYS | OPTIONAL_RULE_KEYS)
     slug = _slug(table, problems)
-    number = _id(table, problems, slug, local=local)
     confidence = problems.choose(table, "confidence", list(Confidence))
-    positive, negative = _samples(table, problems, confidence)
-    match = read_tree(table["match"], problems) if "match" in table else problems.add("match", "missing; write a table")
-    fields = {
-        "rev": _bounded(table, "rev", problems, range(1, 10_000)),
-        "severity": _bounded(table, "severity", problems, _SEVERITIES),
-        "name": _line(table, "name", problems),
-        "false_positives": _line(table, "false_positives", problems),
-        "protocol": problems.choose(table, "protocol", _PROTOCOLS),
-        "direction": problems.choose(table, "direction", _DIRECTIONS),
-        "action": problems.choose(table, "action", list(Action)),
-        "since": _since(table, problems),
-        "modified": _modified(table, problems),
-    }
-    references = _references(table, problems)
-    methods, when = _methods(table, problems), _when(table, problems)
-    if number is None or slug is None or match is None or confidence is None or len(problems.lines) > before:
-        return None
+    protocol = problems.choose(table, "protocol", _PROTOCOLS)
+    direction = problems.choose(table, "direction", _DIRECTIONS)
+    action = problems.choose(table, "action", list(Action))
+    if "match" not in table:
+        problems.add("match", "missing; write a table")
+    match = read_tree(table["match"], problems) if "match" in table else None
+    positive, negative = read_samples(table, problems, _SAMPLES_OF_HIGH if confidence == Confidence.HIGH else 1)
     signature = Signature(
-        id=number,
-        slug=slug,
-        match=match,
-        confidence=Confidence(confidence),
-        references=references,
+        id=_id(table, problems, slug, local=local),
+        slug=slug or "",
+        rev=_bounded(table, "rev", problems, range(1, 10_000)),
+        name=_line(table, "name", problems),
+        protocol=_PROTOCOLS.get(protocol or "", AppProtocol.SIP),
+        direction=_DIRECTIONS.get(direction or ""),
+        match=match or Leaf("present"),
+        confidence=Confidence(confidence or Confidence.LOW),
+        severity=_bounded(table, "severity", problems, _SEVERITIES),
+        action=Action(action or Action.OFF),
+        references=_references(table, problems),
+        false_positives=_line(table, "false_positives", problems),
         positive=positive,
         negative=negative,
-        methods=methods,
-        when=when,
+        since=_since(table, problems),
+        modified=_modified(table, problems),
+        methods=_methods(table, problems),
+        when=_when(table, problems),
         file=file,
-        **(fields | {
-            "protocol": _PROTOCOLS[fields["protocol"]],
-            "direction": _DIRECTIONS[fields["direction"]],
-            "action": Action(fields["action"]),
-        }),
-    )  # fmt: skip
-    _check_consistency(signature, problems)
+    )
+    if len(problems.lines) == before:
+        _check_consistency(signature, problems)
     return signature if len(problems.lines) == before else None
 
 
@@ -102,18 +94,21 @@ def _slug(table: Mapping[str, Any], problems: Problems) -> str | None:
     return slug
 
 
-def _id(table: Mapping[str, Any], problems: Problems, slug: str | None, *, local: bool) -> int | None:
+def _id(table: Mapping[str, Any], problems: Problems, slug: str | None, *, local: bool) -> int:
     number = problems.take(table, "id", int)
     if number is None:
-        return None
+        return 0
     found = next(((family, what) for numbers, family, what in ID_RANGES if number in numbers), None)
     if found is None:
         ranges = ", ".join(f"{what} {numbers[0]}-{numbers[-1]}" for numbers, _, what in ID_RANGES)
         problems.add("id", f"{number} is in no range of signatures: {ranges}")
-        return None
+        return 0
     if local != (number >= FIRST_LOCAL_ID):
-        problems.add("id", f"{number}: " + (f"local rules start at {FIRST_LOCAL_ID}" if local else "this range is the operator's own"))
-        return None
+        problems.add(
+            "id",
+            f"{number}: " + (f"local rules start at {FIRST_LOCAL_ID}" if local else "this range is the operator's own"),
+        )
+        return 0
     family, what = found
     if slug is not None and family is not None and slug.partition(".")[0] != family:
         problems.add("slug", f"{shown(slug)} does not start with {family}, the family of the numbers of {what}")
@@ -192,68 +187,6 @@ def _when(table: Mapping[str, Any], problems: Problems) -> str:
     return when or ""
 
 
-def _samples(
-    table: Mapping[str, Any], problems: Problems, confidence: str | None
-) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    samples = problems.take(table, "samples", dict)
-    if samples is None:
-        return (), ()
-    problems.unknown(samples, ["match", "pass"], "samples.")
-    read = []
-    for key in ("match", "pass"):
-        entries = samples.get(key, [])
-        needed = _SAMPLES_OF_HIGH if confidence == Confidence.HIGH else 1
-        if not isinstance(entries, list) or len(entries) < needed:
-            problems.add(f"samples.{key}", f"needs {needed} or more; a rule of high confidence has two of each sort, any other one")
-            entries = []
-        read.append(_sample_list(entries, problems, f"samples.{key}"))
-    names_seen = [sample.name for part in read for sample in part]
-    for name in sorted({name for name in names_seen if names_seen.count(name) > 1}):
-        problems.add("samples", f"two are called {shown(name)}; rename one")
-    return read[0], read[1]
-
-
-def _sample_list(entries: list[object], problems: Problems, path: str) -> tuple[Sample, ...]:
-    samples = []
-    for number, entry in enumerate(entries):
-        sample = _sample(entry, problems, f"{path}[{number}]")
-        if sample is not None:
-            samples.append(sample)
-    payloads = [sample.payload for sample in samples]
-    if len(set(payloads)) != len(payloads):
-        problems.add(path, "holds the same message twice; one of them shows nothing")
-    return tuple(samples)
-
-
-def _sample(entry: object, problems: Problems, path: str) -> Sample | None:
-    """``text`` is written with LF and sent with CRLF; ``hex`` is sent as it is."""
-    if not isinstance(entry, dict):
-        problems.add(path, "is not a table; write name and text")
-        return None
-    problems.unknown(entry, _SAMPLE_KEYS, f"{path}.")
-    name = problems.take(entry, "name", str, f"{path}.name")
-    if ("text" in entry) == ("hex" in entry):
-        problems.add(path, "needs text or hex, and not both")
-        return None
-    if "text" in entry:
-        text = problems.take(entry, "text", str, f"{path}.text")
-        payload = (text or "").replace("\r\n", "\n").replace("\n", "\r\n").encode()
-    else:
-        payload = _from_hex(problems.take(entry, "hex", str, f"{path}.hex") or "", problems, path)
-    if not 0 < len(payload) <= _MAX_SAMPLE:
-        problems.add(path, f"is {len(payload)} bytes long; a datagram holds 1 to {_MAX_SAMPLE}")
-        return None
-    return None if not name else Sample(name, payload)
-
-
-def _from_hex(text: str, problems: Problems, path: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        problems.add(f"{path}.hex", "is not pairs of hex digits")
-        return b""
-
-
 def _check_consistency(signature: Signature, problems: Problems) -> None:
     """What no single key shows: a drop needs high confidence, and a name that is easily changed needs proof that it means harm."""
     if signature.action == Action.DROP and signature.confidence != Confidence.HIGH:
@@ -266,7 +199,9 @@ def _check_consistency(signature: Signature, problems: Problems) -> None:
     if by_user_agent and signature.confidence == Confidence.HIGH:
         kinds = [reference.kind for reference in signature.references]
         if "source" not in kinds and len(kinds) < 2:  # noqa: PLR2004
-            problems.add("references", "a high rule on User-Agent alone needs one of kind source, or two independent ones")
+            problems.add(
+                "references", "a high rule on User-Agent alone needs one of kind source, or two independent ones"
+            )
 
 
 def _needs_no_look(tree: Tree) -> bool:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from sipsensor.fastpath import names
 from sipsensor.signatures.schema import TEXT_KINDS, Leaf, Signature, leaves_of
 
-_LONG = {letter: "-".join(part.capitalize() for part in name.split("-")) for letter, name in names.COMPACT_FORMS.items()}
+_LONG = {
+    letter: "-".join(part.capitalize() for part in name.split("-")) for letter, name in names.COMPACT_FORMS.items()
+}
 _LONG["i"] = "Call-ID"
 _COMPACT = {name: letter for letter, name in names.COMPACT_FORMS.items()}
 _PARAMETERS = frozenset(["from", "to", "contact", "via"])
@@ -52,7 +54,7 @@ def variants_of(signature: Signature, payload: bytes) -> Iterator[tuple[str, byt
         yield from _of_white_space(sample)
         yield from _of_escapes(sample)
         yield "everything at once", _at_once(sample)
-    yield from _of_case(sample, leaves, payload)
+    yield from _of_case(leaves, payload)
     yield from _of_decoys(sample, leaves)
 
 
@@ -88,7 +90,12 @@ def _of_white_space(sample: _Sample) -> Iterator[tuple[str, bytes]]:
         ("fold with LF before the colon", "\n\t: "),
     ):
         yield what, sample.written(sample.lines, between=between)
-    for what, blank in (("extra inner white space", " \t "), ("inner folds", "\r\n "), ("inner folds with LF", "\n\t"), ("inner folds with CR", "\r ")):
+    for what, blank in (
+        ("extra inner white space", " \t "),
+        ("inner folds", "\r\n "),
+        ("inner folds with LF", "\n\t"),
+        ("inner folds with CR", "\r "),
+    ):
         yield what, sample.written([(name, _widened(name, value, blank)) for name, value in sample.lines])
     yield "trailing white space", sample.written([(name, value + " \t ") for name, value in sample.lines])
     yield "a trailing fold", sample.written([(name, value + "\r\n  ") for name, value in sample.lines])
@@ -117,7 +124,10 @@ def _of_escapes(sample: _Sample) -> Iterator[tuple[str, bytes]]:
     ]  # fmt: skip
     if quoted != sample.lines:
         yield "quoted pairs", sample.written(quoted)
-    escaped = [(name, re.sub(r"(<sips?:)([^@>:;]+)@", _percent, value)) if _is_name_addr(name) else (name, value) for name, value in sample.lines]
+    escaped = [
+        (name, re.sub(r"(<sips?:)([^@>:;]+)@", _percent, value)) if _is_name_addr(name) else (name, value)
+        for name, value in sample.lines
+    ]
     if escaped != sample.lines:
         yield "percent escapes", sample.written(escaped)
 
@@ -131,16 +141,23 @@ def _percent(match: re.Match[str]) -> str:
 
 
 def _at_once(sample: _Sample) -> bytes:
-    lines = [(_COMPACT.get(name.lower(), name.swapcase()), _widened(name, value, "\n \t")) for name, value in sample.lines]
+    lines = [
+        (_COMPACT.get(name.lower(), name.swapcase()), _widened(name, value, "\n \t")) for name, value in sample.lines
+    ]
     return sample.written(lines, end="\n", before="\r\n", between=" \t:\n ")
 
 
-def _of_case(sample: _Sample, leaves: list[Leaf], payload: bytes) -> Iterator[tuple[str, bytes]]:
+def _of_case(leaves: list[Leaf], payload: bytes) -> Iterator[tuple[str, bytes]]:
     """The texts that a rule compares without case, with the other case, wherever they stand in the message."""
     texts = [leaf for leaf in leaves if leaf.kind in TEXT_KINDS and leaf.kind != "regex"]
     if any(leaf.cased for leaf in texts) or any(leaf.kind in ("sipvicious-tag", "regex") for leaf in leaves):
         return
-    values = [text for leaf in texts for text in (leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)) if isinstance(text, str)]
+    values = [
+        text
+        for leaf in texts
+        for text in (leaf.value if isinstance(leaf.value, tuple) else (leaf.value,))
+        if isinstance(text, str)
+    ]
     changed = payload.decode("latin-1")
     for text in sorted(values, key=len, reverse=True):
         literal = text.encode().decode("latin-1")
