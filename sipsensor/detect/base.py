@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sipsensor.model import Alert, Interest, Observation, Rule
+    from sipsensor.model import Alert, Direction, Interest, Observation, Rule
 
 
 class SignatureRules(Protocol):
@@ -18,6 +18,10 @@ class SignatureRules(Protocol):
 
     rules: Sequence[Rule]
     """The rule of each of the matcher's indexes."""
+    directions: Sequence[Direction | None]
+    """The direction that it is for; None for both."""
+    fields: Sequence[Sequence[str]]
+    """What it reads: names of fields, and ``scanner.HEADER_ORDER``."""
 
     def confirm(self, index: int, examined: Any) -> bool:  # noqa: ANN401
         """Does the rule match for certain? Asked for rules with a regex, whose literal was found."""

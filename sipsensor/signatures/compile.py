@@ -1,7 +1,8 @@
 """Compiles signatures to the fast path's matcher, and confirms the regular expressions that it can only suspect.
 
-The matcher answers a rule without a regular expression for certain. A rule with one is spread out into conjunctions, each a rule of the matcher of
-its own: every other comparison of a conjunction is then already decided in C, and only its regular expressions are left to google-re2.
+The matcher answers a rule without a regular expression for certain. A rule with one is spread out into conjunctions, each a
+rule of the matcher of its own: every other comparison of a conjunction is then already decided in C, and only its regular
+expressions are left to google-re2.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from sipsensor.detect.scanner import HEADER_ORDER, Scanner
 from sipsensor.fastpath import examine, matcher, names
 from sipsensor.model import Direction, Reason, Rule
 from sipsensor.signatures.literals import required_literals
 from sipsensor.signatures.match import ALL_HEADERS, compile_pattern
-from sipsensor.signatures.schema import ANCHORS, TAG_FORMS, Leaf, Node, Signature, SignatureError, Tree, leaves_of
+from sipsensor.signatures.schema import NUMBER_KINDS, TAG_FORMS, Leaf, Node, Signature, SignatureError, Tree, leaves_of
 
-DETECTOR = "scanner"
 _MAX_CONJUNCTIONS = 64
 _HEADER_FIELDS = frozenset(names.FIELDS[name] for name in names.HEADERS)
 _BLANKS = re.compile(rb"[ \t\r\n]+")
@@ -44,7 +45,7 @@ class _Pattern:
     search: Callable[[bytes], object]
 
     def holds(self, examined: examine.Examined) -> bool:
-        """Does some value of the field match? For an unwanted pattern: does none?"""
+        """Whether some value of the field matches; for an unwanted pattern, whether none does."""
         return any(self.search(value) for value in _values(examined, self.field, raw=self.raw)) == self.wanted
 
 
@@ -58,7 +59,11 @@ def _values(examined: examine.Examined, field: int, *, raw: bool) -> list[bytes]
 
 
 class SignatureSet:
-    """All signatures in use, compiled. ``rules``, ``directions`` and ``signatures`` are by the matcher's rule index; one signature may own several."""
+    """All signatures in use, compiled.
+
+    ``rules``, ``directions``, ``fields`` and ``signatures`` are by the matcher's rule index; one signature may own several. ``all``
+    holds each signature once.
+    """
 
     def __init__(
         self,
@@ -71,9 +76,9 @@ class SignatureSet:
         self.matcher = built
         self.signatures = tuple(signatures[owner] for owner in owners)
         made = [as_rule(signature) for signature in signatures]
-        self.rules = tuple(made[owner] for owner in owners)
-        self.directions: tuple[Direction | None, ...] = tuple(signatures[owner].direction for owner in owners)
-        self.fields = tuple(tuple(_fields_shown(signatures[owner])) for owner in owners)
+        self.rules: Sequence[Rule] = tuple(made[owner] for owner in owners)
+        self.directions: Sequence[Direction | None] = tuple(signatures[owner].direction for owner in owners)
+        self.fields: Sequence[Sequence[str]] = tuple(tuple(_fields_shown(signatures[owner])) for owner in owners)
         self._patterns = tuple(patterns)
 
     def confirm(self, index: int, examined: examine.Examined) -> bool:
@@ -102,7 +107,7 @@ def as_rule(signature: Signature) -> Rule:
         action=signature.action,
         reason=Reason.SIGNATURE,
         rev=signature.rev,
-        detector=DETECTOR,
+        detector=Scanner.name,
         spoofable=True,
     )
 
@@ -188,45 +193,41 @@ def _tree(atom: _Atom, leaves: dict[tuple[Any, ...], int]) -> object:
 def _leaf(leaf: Leaf) -> tuple[Any, ...]:
     """The matcher's tuple for a comparison (``fastpath/matcher.pyi``)."""
     if leaf.kind == "order":
-        assert isinstance(leaf.value, tuple)
-        return ("order", leaf.how == "full", tuple(names.HEADERS[str(name)] for name in leaf.value))
+        return ("order", leaf.how == "full", tuple(names.HEADERS[name] for name in leaf.texts))
     if leaf.kind == "anomaly":
-        return ("anomaly", names.ANOMALIES[str(leaf.value)])
+        return ("anomaly", names.ANOMALIES[leaf.text])
     field = 0 if leaf.field == ALL_HEADERS else names.FIELDS[leaf.field]
     if leaf.kind in ("present", "absent"):
         return ("present", field)
     if leaf.kind == "equal-fields":
-        return ("same", field, names.FIELDS[str(leaf.value)])
+        return ("same", field, names.FIELDS[leaf.text])
     if leaf.kind == "sipvicious-tag":
-        return ("tag", field, TAG_FORMS.index(str(leaf.value)))
-    if leaf.kind in ("length", "digits", "count", "integer"):
-        assert isinstance(leaf.value, tuple)
-        return (leaf.kind, field, *leaf.value)
+        return ("tag", field, TAG_FORMS.index(leaf.text))
+    if leaf.kind in NUMBER_KINDS:
+        return (leaf.kind, field, *leaf.bounds)
     view = matcher.VIEW_RAW if leaf.raw else matcher.VIEW_NORM
     if leaf.kind == "regex":
-        return ("regex", field, view, leaf.cased, tuple(text.encode() for text in required_literals(str(leaf.value))))
+        return ("regex", field, view, leaf.cased, tuple(text.encode() for text in required_literals(leaf.text)))
     return ("literal", field, view, leaf.cased, _literals(leaf))
 
 
 def _literals(leaf: Leaf) -> tuple[tuple[bytes, bool, bool], ...]:
     anchor = leaf.how or leaf.kind
-    assert anchor in ANCHORS
     at_start, at_end = anchor in ("equal", "prefix"), anchor in ("equal", "suffix")
-    texts = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
-    return tuple((str(text).encode(), at_start, at_end) for text in texts)
+    return tuple((text.encode(), at_start, at_end) for text in leaf.texts)
 
 
 def _pattern(expression: _Expression) -> _Pattern:
     leaf = expression.leaf
-    compiled = compile_pattern(str(leaf.value), cased=leaf.cased)
+    compiled = compile_pattern(leaf.text, cased=leaf.cased)
     return _Pattern(names.FIELDS[leaf.field], leaf.raw, expression.wanted, compiled.search)
 
 
 def _fields_shown(signature: Signature) -> list[str]:
     """The fields an alert quotes as its evidence: those the rule reads, in its order, without repetition."""
-    fields = [
-        leaf.field
+    names_read = [
+        HEADER_ORDER if leaf.kind == "order" else leaf.field
         for leaf in leaves_of(signature.match)
-        if leaf.field and leaf.field != ALL_HEADERS and leaf.kind != "absent"
+        if leaf.kind != "absent"
     ]
-    return list(dict.fromkeys(fields))
+    return [name for name in dict.fromkeys(names_read) if name and name != ALL_HEADERS]

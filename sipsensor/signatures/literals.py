@@ -57,7 +57,7 @@ def _after(pattern: str, at: int) -> int:
 
 
 def _after_escape(pattern: str, at: int) -> int:
-    """``\\p{Name}``, ``\\x{10FFFF}`` and ``\\Q...\\E`` reach beyond the letter."""
+    r"""``\p{Name}``, ``\x{10FFFF}`` and ``\Q...\E`` reach beyond the letter."""
     letter = pattern[at + 1 : at + 2]
     if letter == "Q":
         end = pattern.find("\\E", at)
@@ -108,7 +108,10 @@ def _runs(branch: str) -> list[str]:
 
 
 def _plain(element: str) -> str:
-    """The character that an element stands for, or nothing. ASCII alone, because only there do the automaton and google-re2 fold case alike."""
+    """The character that an element stands for, or nothing.
+
+    ASCII alone, because only there do the automaton and google-re2 fold case alike.
+    """
     if len(element) == 1 and element not in _META and element.isascii():
         return element
     if len(element) == 2 and element[0] == "\\" and element[1].isascii() and not element[1].isalnum():  # noqa: PLR2004

@@ -1,7 +1,7 @@
 """Reads signature files: the shipped ones through ``importlib.resources``, then the operator's directories.
 
-A directory of the operator's may add rules with numbers from ``FIRST_LOCAL_ID`` and disable shipped ones by number; it never edits one, so that a
-number means the same everywhere.
+A directory of the operator's may add rules with numbers from ``FIRST_LOCAL_ID`` and disable shipped ones by number; it never
+edits one, so that a number means the same everywhere.
 """
 
 from __future__ import annotations

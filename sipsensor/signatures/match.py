@@ -151,7 +151,10 @@ def _check_literal(text: str, problems: Problems, path: str) -> None:
 
 
 def _read_pattern(table: Mapping[str, Any], problems: Problems, path: str) -> Value:
-    """A regular expression as bytes meet it; unsafe is what google-re2 refuses, what is too long, and what has no literal to look for first."""
+    """A regular expression as bytes meet it.
+
+    Unsafe is what google-re2 refuses, what is too long, and what has no literal to look for first.
+    """
     pattern = problems.take(table, "value", str, path)
     if pattern is None:
         return None

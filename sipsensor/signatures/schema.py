@@ -1,7 +1,11 @@
-"""What a signature consists of: the types, the closed lists of keys, and the ranges of the numbers. ``docs/signatures.md`` says it to people."""
+"""What a signature consists of: its types, the closed lists of keys, and the ranges of the numbers.
+
+``docs/signatures.md`` says the same to people.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -59,13 +63,12 @@ Value: TypeAlias = str | tuple[str, ...] | tuple[int, int] | None
 class SignatureError(Exception):
     """A signature, or a file of them, that cannot be used.
 
-    ``problems`` holds one line each, with file and rule. As text it is the first of them, because commands report an error in one line.
+    ``problems`` holds one line each, with file and rule; as text they stand below each other.
     """
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
-        super().__init__(problems[0] + more)
+        super().__init__("\n".join(problems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,24 @@ class Leaf:
     cased: bool = False
     how: str = ""
     """any-of: how each value is compared; order: full or relative."""
+
+    @property
+    def text(self) -> str:
+        """The value of a kind that has one text."""
+        return self.value if isinstance(self.value, str) else ""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts of a kind that compares with one or more."""
+        if isinstance(self.value, tuple):
+            return tuple(text for text in self.value if isinstance(text, str))
+        return () if self.value is None else (self.value,)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The bounds of a number kind, both inclusive."""
+        low, high = (number for number in self.value or () if isinstance(number, int))
+        return low, high
 
 
 @dataclass(frozen=True, slots=True)

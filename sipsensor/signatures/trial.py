@@ -1,6 +1,7 @@
 """Tries signatures on their own samples: what ``sipsensor signatures test`` does.
 
-Each positive sample must fire its rule as it is and in every variant; no negative sample may fire its rule, nor any rule of high confidence.
+Each positive sample must fire its rule as it is and in every variant; no negative sample may fire its rule, nor any rule of
+high confidence.
 """
 
 from __future__ import annotations

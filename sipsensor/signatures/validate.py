@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -42,7 +42,10 @@ def place_of(table: Mapping[str, Any], file: str, number: int) -> str:
 
 
 def read_rule(table: Mapping[str, Any], problems: Problems, *, file: str, local: bool) -> Signature | None:
-    """The signature of a rule's table; None when a problem was noted. ``local`` rules number from ``FIRST_LOCAL_ID``, shipped ones below."""
+    """The signature of a rule's table; None when a problem was noted.
+
+    ``local`` rules have numbers from ``FIRST_LOCAL_ID``, shipped ones smaller numbers.
+    """
     before = len(problems.lines)
     problems.unknown(table, RULE_KEYS | OPTIONAL_RULE_KEYS)
     slug = _slug(table, problems)
@@ -139,7 +142,7 @@ def _since(table: Mapping[str, Any], problems: Problems) -> str:
 def _modified(table: Mapping[str, Any], problems: Problems) -> str:
     """A date of TOML, without quotes."""
     value = table.get("modified")
-    if not isinstance(value, datetime.date) or isinstance(value, datetime.datetime):
+    if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
         problems.add("modified", "needs the date of the last change, like 2026-11-22, without quotes")
         return ""
     return value.isoformat()
@@ -205,7 +208,7 @@ def _check_consistency(signature: Signature, problems: Problems) -> None:
 
 
 def _needs_no_look(tree: Tree) -> bool:
-    """Is the tree true for a message in which none of its fields occurs?"""
+    """Whether the tree is true for a message in which none of its fields occurs."""
     if isinstance(tree, Leaf):
         return tree.kind == "absent" or (tree.kind == "count" and isinstance(tree.value, tuple) and tree.value[0] == 0)
     parts = [_needs_no_look(part) for part in tree.parts]

@@ -1,8 +1,8 @@
 """Writes a message in the other ways in which it could be sent and mean the same: what an evader tries first (RFC 3261 7.3.1, 7.5, 25.1).
 
-A variant is the bytes of a datagram. All of them come from one message: names of header fields in other cases, their compact or long forms, white
-space and folds where the grammar has it, other line ends, leading line ends, letters of the other case where the rule does not see case, quoted
-pairs, percent escapes, and a second header field that says something harmless.
+A variant is the bytes of a datagram. All of them come from one message: names of header fields in other cases, their compact
+or long forms, white space and folds where the grammar has it, other line ends, leading line ends, letters of the other case
+where the rule does not see case, quoted pairs, percent escapes, and a second header field that says something harmless.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ _LONG = {
 _LONG["i"] = "Call-ID"
 _COMPACT = {name: letter for letter, name in names.COMPACT_FORMS.items()}
 _PARAMETERS = frozenset(["from", "to", "contact", "via"])
-_RAW_BYTES = frozenset(["body", "head", "datagram", "start-line"])
 
 Lines = list[tuple[str, str]]
 
@@ -43,7 +42,10 @@ class _Sample:
 
 
 def variants_of(signature: Signature, payload: bytes) -> Iterator[tuple[str, bytes]]:
-    """(what was changed, datagram) for each variant that the signature must match as well. Those that it cannot see, by its own raw views, are left out."""
+    """(what was changed, datagram) for each variant that the signature must match as well.
+
+    Variants of what the signature reads raw are left out: there it asks for the bytes as sent.
+    """
     sample = _Sample(payload)
     leaves = leaves_of(signature.match)
     if any(leaf.field in ("head", "datagram") or leaf.kind == "anomaly" for leaf in leaves) or not sample.lines:
@@ -152,12 +154,7 @@ def _of_case(leaves: list[Leaf], payload: bytes) -> Iterator[tuple[str, bytes]]:
     texts = [leaf for leaf in leaves if leaf.kind in TEXT_KINDS and leaf.kind != "regex"]
     if any(leaf.cased for leaf in texts) or any(leaf.kind in ("sipvicious-tag", "regex") for leaf in leaves):
         return
-    values = [
-        text
-        for leaf in texts
-        for text in (leaf.value if isinstance(leaf.value, tuple) else (leaf.value,))
-        if isinstance(text, str)
-    ]
+    values = [text for leaf in texts for text in leaf.texts]
     changed = payload.decode("latin-1")
     for text in sorted(values, key=len, reverse=True):
         literal = text.encode().decode("latin-1")
@@ -172,7 +169,10 @@ def _swapped(text: str) -> str:
 
 
 def _of_decoys(sample: _Sample, leaves: list[Leaf]) -> Iterator[tuple[str, bytes]]:
-    """A harmless header field of the same name before and behind the one that the rule looks for; only where nothing else in the rule minds."""
+    """A harmless header field of the same name before and behind the one that the rule looks for.
+
+    Only for rules that look for texts in that field and nothing else.
+    """
     fields = {leaf.field for leaf in leaves}
     if len(fields) != 1 or not fields <= set(names.HEADERS) or any(leaf.kind not in TEXT_KINDS for leaf in leaves):
         return
