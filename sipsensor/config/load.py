@@ -76,9 +76,10 @@ def parse(text: str, source: str) -> Settings:
         raise ConfigError([f"{source}: no valid TOML: {error or 'nested too deep'}; correct the syntax there"]) from None
     faults: list[Fault] = []
     settings = _settings(data, faults)
-    if settings is not None and not faults:
+    if settings is not None:
         faults.extend(_ranges(settings, ""))
         faults.extend(_networks(settings))
+        faults.extend(_texts(settings))
     if settings is None or faults:
         raise ConfigError([f"{source}: {fault.key}: {fault.what}; {fault.remedy}" for fault in faults])
     return settings
@@ -147,7 +148,7 @@ def _is_internal(part: int | str) -> bool:
 
 
 def _message(detail: Mapping[str, Any]) -> str:
-    text = str(detail["msg"]).removeprefix("Value error, ")
+    text = str(detail["msg"]).removeprefix("Value error, ").replace("valid array", "list").replace("an object", "a section")
     text = text[:1].lower() + text[1:]
     given = detail.get("input")
     if isinstance(given, str | int | float | bool):
@@ -231,6 +232,15 @@ def _networks(settings: Settings) -> Iterator[Fault]:
             fault = network_fault(text)
             if fault is not None:
                 yield Fault(key, *fault)
+
+
+def _texts(settings: Settings) -> Iterator[Fault]:
+    if not settings.network.sip_ports:
+        yield Fault("network.sip_ports", "names no port", "name at least one, as in [5060]")
+    listen = settings.metrics.listen
+    host, _, port = listen.rpartition(":")
+    if listen and (not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536):
+        yield Fault("metrics.listen", f"{listen!r} is no address and port", 'write "127.0.0.1:9437" or "[::1]:9437"')
 
 
 def network_fault(text: str) -> tuple[str, str] | None:

@@ -104,8 +104,8 @@ def render() -> str:
             open_section = key.section
             lines.append(f"\n## `[{key.section}]`\n\n{_section_doc(key.section)}\n" if key.section else "\n## Above all sections\n")
             lines.append("| key | default | unit | what it does |\n| --- | --- | --- | --- |")
-        doc = key.doc.replace("|", "\\|")
-        lines.append(f"| `{key.name}` | `{key.default}` | {key.unit} | {doc} |")
+        unit, doc = (text.replace("|", "\\|") for text in (key.unit, key.doc))
+        lines.append(f"| `{key.name}` | `{key.default}` | {unit} | {doc} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,224 @@
+"""The composition root: the only module that knows all the edges.
+
+``build_engine`` makes the one engine out of settings; ``Replay`` drives it with capture files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sipsensor.config.errors import ConfigError
+from sipsensor.config.settings import Settings
+from sipsensor.decide.policy import Policy
+from sipsensor.decide.trust import Trust
+from sipsensor.detect import DETECTORS
+from sipsensor.detect.base import Detector, Services
+from sipsensor.engine import Engine
+from sipsensor.export.events import Summary
+from sipsensor.fastpath.examine import Examined, Examiner
+from sipsensor.fastpath.tables import Networks
+from sipsensor.model import Action, Decision, Mode, Rule
+from sipsensor.reassembly.assembler import Assembler
+from sipsensor.signatures import SignatureError, SignatureSet, compile_signatures, load
+from sipsensor.sources.pcap import Batch, Capture, packets
+from sipsensor.sources.pcap.base import RECORD
+from sipsensor.track.direction import Directions
+from sipsensor.track.tracker import Tracker
+from sipsensor.track.transactions import Transactions
+
+REPLAY_SEED = b"sipsensor-replay"
+"""Keys the hashes of a replay, so that a file gives the same result each time. A live sensor takes a random one."""
+
+OnDecision = Callable[[Examined, Decision], None]
+
+
+def load_signatures(settings: Settings) -> SignatureSet:
+    """The signatures in use, compiled. Raises ConfigError with a line for everything that is wrong with them."""
+    try:
+        return compile_signatures(load(settings.signatures.directories))
+    except SignatureError as error:
+        raise ConfigError(str(error).splitlines()) from None
+
+
+def build_engine(  # noqa: PLR0913 - what a source needs differs, by name
+    settings: Settings,
+    *,
+    mode: Mode | None = None,
+    protected: Sequence[str] | None = None,
+    signatures: SignatureSet | None = None,
+    seed: bytes | None = None,
+    report_error: Callable[[Examined, BaseException], None] | None = None,
+    wrap: Callable[[Detector], Detector] | None = None,
+) -> Engine:
+    """The engine that ``settings`` describe.
+
+    ``mode`` and ``protected`` replace those of the settings; ``seed`` (16 bytes) keys the hashes, random by default; ``report_error`` gets each packet
+    on which the engine failed; ``wrap`` may put something around each detector. Raises ConfigError when signatures, networks or rules do not fit.
+    """
+    if signatures is None:
+        signatures = load_signatures(settings)
+    detectors = build_detectors(settings, signatures)
+    actions = actions_of(settings, rules_of(detectors))
+    examiner = Examiner(signatures.matcher, settings.network.sip_ports, seed)
+    directions = Directions(_networks("network.protected", settings.network.public, protected or settings.network.protected))
+    on_stranger, on_trusted = settings.failure.on_error
+    return Engine(
+        examiner=examiner,
+        assembler=Assembler(examiner),
+        tracker=Tracker(directions, Transactions()),
+        detectors=[wrap(detector) for detector in detectors] if wrap else detectors,
+        policy=Policy(mode or settings.mode, Trust(_networks("trust.allowlist", settings.trust.allowlist)), actions),
+        on_error=(on_stranger.verdict, on_trusted.verdict),
+        **({} if report_error is None else {"report_error": report_error}),
+    )
+
+
+def build_detectors(settings: Settings, signatures: SignatureSet) -> list[Detector]:
+    """Every detector with its settings, in the order in which they judge. Raises ConfigError for settings that a detector refuses."""
+    services = Services(signatures)
+    made: list[Detector] = []
+    for kind in DETECTORS:
+        try:
+            made.append(kind(settings.detectors[kind.name], services))
+        except ValueError as error:
+            raise ConfigError([f"detectors.{kind.name}: {error}; see the configuration reference"]) from None
+    return made
+
+
+def rules_of(detectors: Iterable[Detector]) -> list[Rule]:
+    """Every rule that can fire, once, by number."""
+    return sorted({rule.id: rule for detector in detectors for rule in detector.rules}.values(), key=lambda rule: rule.id)
+
+
+def actions_of(settings: Settings, rules: Sequence[Rule]) -> dict[str, Action]:
+    """What rules do where it differs from their own action: the rule's section, else the detector's. Raises ConfigError for unknown rules."""
+    known = {rule.slug for rule in rules}
+    unknown = [slug for slug in settings.rules if slug not in known]
+    if unknown:
+        raise ConfigError([f'rules."{slug}": there is no such rule; see "sipsensor rules" for their names' for slug in unknown])
+    actions = {}
+    for rule in rules:
+        whole: Action | None = getattr(settings.detectors.get(rule.detector), "action", None)
+        if whole is not None:
+            actions[rule.slug] = whole
+    actions.update({slug: rule.action for slug, rule in settings.rules.items()})
+    return actions
+
+
+def _networks(key: str, *lists: Sequence[str]) -> Networks:
+    try:
+        return Networks([text for texts in lists for text in texts])
+    except ValueError as error:
+        raise ConfigError([f'{key}: {error}; write "192.0.2.10" or "192.0.2.0/24"']) from None
+
+
+# --- replay --------------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Differences:
+    """What ``--verify`` found: recorded verdicts against those of the replay."""
+
+    compared: int = 0
+    unrecorded: int = 0
+    different: int = 0
+    first: list[str] = field(default_factory=list)
+    """The first of them in words."""
+
+
+class Replay:
+    """Judges capture files one after another with one engine, as if they were one.
+
+    ``on_decision`` gets every packet that was looked at, with its decision; media and what is not IP is counted alone. ``notices`` are lines that the
+    user should see: files that end early, link types that cannot be read.
+    """
+
+    SEED = REPLAY_SEED
+    SHOWN_DIFFERENCES = 20
+
+    def __init__(self, engine: Engine, on_decision: OnDecision | None = None, *, expression: str = "", verify: bool = False) -> None:
+        self.engine = engine
+        self.summary = Summary()
+        self.notices: list[str] = []
+        self.differences = Differences() if verify else None
+        self._on_decision = on_decision
+        self._expression = expression
+
+    def run(self, files: Sequence[Path], progress: Callable[[int], None] = lambda _: None) -> None:
+        """Judge all files. ``progress`` gets the bytes of all files read so far. Raises CaptureError for a file that cannot be read at all."""
+        started = time.perf_counter()
+        before = 0
+        for path in files:
+            capture = Capture(path, self._expression)
+            for batch in capture.batches():
+                self._batch(batch, path)
+                progress(before + capture.position)
+            before += capture.size
+            progress(before)
+            self.notices += capture.notices
+        self._finish(time.perf_counter() - started)
+
+    def _batch(self, batch: Batch, path: Path) -> None:
+        engine, summary = self.engine, self.summary
+        if self.differences is not None:
+            self._verify(batch, path, self.differences)
+        else:
+            judged, count, _, last = engine.examiner.walk(*batch)
+            self._judge(judged)
+            summary.packets += count
+            summary.span(_ts(batch, 0), last)
+            engine.tick(last)
+
+    def _judge(self, judged: Iterable[Examined]) -> None:
+        judge, count, tell = self.engine.judge, self.summary.count, self._on_decision
+        for examined in judged:
+            decision = judge(examined)
+            if decision.alerts or decision.verdict or decision.observation is not None:
+                count(examined, decision)
+                if tell is not None:
+                    tell(examined, decision)
+
+    def _verify(self, batch: Batch, path: Path, found: Differences) -> None:
+        """Judge every packet, and compare with the verdict that a recording of ours carries."""
+        for packet in packets(batch):
+            examined = self.engine.examiner.examine(packet)
+            decision = self.engine.judge(examined)
+            self.summary.count(examined, decision)
+            self.summary.packets += 1
+            self.summary.span(packet.ts, packet.ts)
+            if self._on_decision is not None:
+                self._on_decision(examined, decision)
+            recorded = examined.recorded_verdict
+            if recorded < 0:
+                found.unrecorded += 1
+                continue
+            found.compared += 1
+            if recorded != decision.verdict:
+                found.different += 1
+                if len(found.first) < self.SHOWN_DIFFERENCES:
+                    words = ("accept", "drop")
+                    found.first.append(
+                        f"{path}: packet {packet.number}: recorded {words[recorded]}, now {words[decision.verdict]} {decision.reason}"
+                    )
+
+    def _finish(self, elapsed: float) -> None:
+        summary, counters = self.summary, self.engine.counters
+        summary.elapsed = elapsed
+        summary.sip_messages = counters.sip_messages
+        summary.malformed = counters.malformed
+        summary.errors = counters.errors
+        summary.dropped = counters.dropped
+        summary.accepted = summary.packets - counters.dropped
+        skipped = self.engine.examiner.skipped["unknown_link"]
+        if skipped:
+            self.notices.append(f"{skipped} packets have a link type that cannot be read; they were counted and accepted")
+        if summary.errors:
+            self.notices.append(f"the engine failed on {summary.errors} packets; they were answered as failure.on_error says")
+
+
+def _ts(batch: Batch, position: int) -> int:
+    seconds, fraction, _, _ = RECORD.unpack_from(batch.index, position * RECORD.size)
+    return int(seconds) * 1_000_000_000 + int(fraction) * (1 if batch.nanoseconds else 1000)

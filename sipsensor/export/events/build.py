@@ -1,0 +1,146 @@
+"""One decision to one event, in the shape of Suricata's EVE with a ``sipsensor`` object for what EVE lacks (DESIGN 8).
+
+A packet gives at most one event when it is dropped: an ``alert`` of the rule that answers for the drop (``sipsensor.also`` names other rules that
+fired), or a ``drop`` where no rule did. A packet that is let through gives an ``alert`` for each rule that fired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from sipsensor.export.events.text import shown, without_secrets
+from sipsensor.fastpath.examine import CONTENT_MALFORMED, CONTENT_REQUEST, CONTENT_RESPONSE, Examined
+from sipsensor.fastpath.names import FIELDS
+from sipsensor.model import Alert, AppProtocol, Decision, Observation, Rule, Standing, Verdict
+
+Event = dict[str, Any]
+
+GID = 5060
+"""Generator of all our rules, so that their numbers cannot be taken for Suricata's (gid 1)."""
+
+_PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "IPv6-ICMP", 132: "SCTP"}
+_STANDINGS = tuple(standing.name.lower() for standing in Standing)
+_APP_PROTOCOLS = tuple(protocol.name.lower() for protocol in AppProtocol)
+_START_LINE, _VERSION = FIELDS["start-line"], FIELDS["version"]
+_METHOD, _URI, _PHRASE = FIELDS["method"], FIELDS["uri"], FIELDS["phrase"]
+_HEADERS = (
+    ("call_id", FIELDS["call-id"]),
+    ("cseq", FIELDS["cseq"]),
+    ("from", FIELDS["from"]),
+    ("to", FIELDS["to"]),
+    ("user_agent", FIELDS["user-agent"]),
+    ("contact", FIELDS["contact"]),
+)
+_SIP_CONTENTS = frozenset({CONTENT_REQUEST, CONTENT_RESPONSE, CONTENT_MALFORMED})
+
+
+def timestamp(ts: int) -> str:
+    """``ts`` (ns since the epoch) as RFC 3339 in UTC with microseconds; the digits below are cut, as tcpdump cuts them."""
+    seconds, rest = divmod(ts, 1_000_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000).isoformat(timespec="microseconds")
+
+
+def event_of(examined: Examined, decision: Decision) -> Iterator[Event]:
+    """The events of one packet; none for a packet that was let through without an alert."""
+    if decision.verdict is Verdict.DROP:
+        yield _drop(examined, decision)
+    else:
+        for alert in decision.alerts:
+            yield _alert(alert, decision, ())
+
+
+def _drop(examined: Examined, decision: Decision) -> Event:
+    answering = next((alert for alert in decision.alerts if alert.rule is decision.rule), None)
+    if answering is not None:
+        return _alert(answering, decision, decision.alerts)
+    event = _head("drop", examined)
+    event["drop"] = {"len": examined.wire_length, "reason": str(decision.reason)}
+    _add_message(event, examined)
+    event["sipsensor"] = _said(decision, decision.rule, decision.observation)
+    return event
+
+
+def _alert(alert: Alert, decision: Decision, alerts: tuple[Alert, ...]) -> Event:
+    rule, observation = alert.rule, alert.observation
+    event = _head("alert", observation.examined)
+    event["alert"] = {
+        "action": "blocked" if decision.effect is Verdict.DROP else "allowed",
+        "gid": GID,
+        "signature_id": rule.id,
+        "rev": rule.rev,
+        "signature": rule.name,
+        "category": str(rule.family),
+        "severity": rule.severity,
+    }
+    _add_message(event, observation.examined)
+    said = event["sipsensor"] = _said(decision, rule, observation)
+    said["score"] = alert.score
+    said["evidence"] = {shown(key): evidence(value) for key, value in alert.evidence.items()}
+    also = sorted({other.rule.slug for other in alerts if other.rule is not rule})
+    if also:
+        said["also"] = also
+    return event
+
+
+def evidence(value: str | int) -> str | int:
+    """A detector's word on what it saw; it quotes the wire, so it is escaped like anything else."""
+    return value if isinstance(value, int) else shown(without_secrets(value.encode("utf-8", "surrogateescape")))
+
+
+def _head(event_type: str, examined: Examined) -> Event:
+    event: Event = {
+        "timestamp": timestamp(examined.ts),
+        "event_type": event_type,
+        "src_ip": examined.src_text,
+        "src_port": examined.sport,
+        "dest_ip": examined.dst_text,
+        "dest_port": examined.dport,
+        "proto": _PROTOCOLS.get(examined.transport, f"{examined.transport:03d}"),
+    }
+    if examined.number:
+        event["pcap_cnt"] = examined.number
+    return event
+
+
+def _said(decision: Decision, rule: Rule | None, observation: Observation | None) -> Event:
+    return {
+        "verdict": "drop" if decision.verdict is Verdict.DROP else "accept",
+        "reason": str(decision.reason),
+        "rule": rule.slug if rule else "",
+        "detector": rule.detector if rule else "",
+        "score": 0,
+        "standing": _STANDINGS[observation.standing] if observation else "",
+        "spoofable": rule.spoofable if rule else True,
+        "evidence": {},
+    }
+
+
+def _add_message(event: Event, examined: Examined) -> None:
+    if examined.content in _SIP_CONTENTS:
+        event["app_proto"] = _APP_PROTOCOLS[AppProtocol.SIP]
+        event["sip"] = sip(examined)
+
+
+def sip(examined: Examined) -> Event:
+    """The ``sip`` object: EVE's keys, and the header fields it lacks. Absent fields have no key. ``code`` is text, as in EVE."""
+    found: Event = {}
+    start_line = examined.raw(_START_LINE)
+    if examined.content == CONTENT_RESPONSE:
+        found["code"] = f"{examined.code:03d}"
+        _put(found, "reason", examined.raw(_PHRASE))
+        _put(found, "response_line", start_line)
+    else:
+        _put(found, "method", examined.raw(_METHOD))
+        _put(found, "uri", examined.raw(_URI))
+        _put(found, "request_line", start_line)
+    _put(found, "version", examined.raw(_VERSION))
+    for key, number in _HEADERS:
+        _put(found, key, examined.raw(number))
+    return found
+
+
+def _put(found: Event, key: str, value: bytes | None) -> None:
+    if value is not None:
+        found[key] = shown(without_secrets(value))

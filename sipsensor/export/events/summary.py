@@ -1,0 +1,131 @@
+"""The totals of a replay: the ``summary`` object of DESIGN 8, and what the table shows besides."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from sipsensor.export.events.build import timestamp
+from sipsensor.fastpath.examine import Examined
+from sipsensor.model import Decision, Reason, Rule, Verdict
+
+TOP_SOURCES = 100
+SOURCES_MAX = 1 << 20
+"""Sources told apart; those beyond are counted together under "other"."""
+
+
+class RuleTotal:
+    """What one rule did in a replay."""
+
+    __slots__ = ("alerts", "dropped", "first_number", "first_ts", "rule", "sources")
+
+    def __init__(self, rule: Rule, examined: Examined) -> None:
+        self.rule = rule
+        self.alerts = 0
+        self.dropped = 0
+        """Packets that this rule answers for."""
+        self.first_number: int = examined.number
+        self.first_ts: int = examined.ts
+        self.sources: set[bytes] = set()
+
+
+class Summary:
+    """Counts a replay. Verdicts are the policy's, whatever the mode."""
+
+    def __init__(self) -> None:
+        self.packets = 0
+        self.sip_messages = 0
+        self.malformed = 0
+        self.errors = 0
+        self.accepted = 0
+        self.dropped = 0
+        self.first_ts: int | None = None
+        self.last_ts: int | None = None
+        self.elapsed = 0.0
+        self.drops_by_reason: Counter[Reason] = Counter()
+        self.rules: dict[str, RuleTotal] = {}
+        self.cuts: list[dict[str, Any]] = []
+        self.drops_by_source: dict[bytes, int] = {}
+        self._names: dict[bytes, str] = {}
+        self._other_drops = 0
+        self._sources: set[bytes] = set()
+
+    def count(self, examined: Examined, decision: Decision) -> None:
+        """One judged packet."""
+        if decision.observation is not None and len(self._sources) < SOURCES_MAX:
+            self._sources.add(examined.src)
+        if decision.verdict is Verdict.DROP:
+            self._drop(examined, decision)
+        for alert in decision.alerts:
+            total = self.rules.get(alert.rule.slug)
+            if total is None:
+                total = self.rules[alert.rule.slug] = RuleTotal(alert.rule, examined)
+            total.alerts += 1
+            if alert.rule is decision.rule and decision.verdict is Verdict.DROP:
+                total.dropped += 1
+            if len(total.sources) < SOURCES_MAX:
+                total.sources.add(examined.src)
+
+    def _drop(self, examined: Examined, decision: Decision) -> None:
+        self.drops_by_reason[decision.reason] += 1
+        source = examined.src
+        if source in self.drops_by_source:
+            self.drops_by_source[source] += 1
+        elif len(self.drops_by_source) < SOURCES_MAX:
+            self.drops_by_source[source] = 1
+            self._names[source] = examined.src_text
+        else:
+            self._other_drops += 1
+
+    def span(self, first_ts: int, last_ts: int) -> None:
+        """The time that a batch of packets covers."""
+        self.first_ts = first_ts if self.first_ts is None else min(first_ts, self.first_ts)
+        self.last_ts = last_ts if self.last_ts is None else max(last_ts, self.last_ts)
+
+    @property
+    def sources(self) -> int:
+        """Addresses that sent a message; at most ``SOURCES_MAX``."""
+        return len(self._sources)
+
+    def top_sources(self, most: int = TOP_SOURCES) -> tuple[list[tuple[str, int]], int]:
+        """The addresses with the most dropped packets, and the drops of all others together."""
+        ranked = sorted(self.drops_by_source.items(), key=lambda item: (-item[1], item[0]))
+        rest = sum(count for _, count in ranked[most:]) + self._other_drops
+        return [(self._names[source], count) for source, count in ranked[:most]], rest
+
+    @property
+    def packets_per_second(self) -> float:
+        """Packets by elapsed seconds; 0.0 when no time passed."""
+        return self.packets / self.elapsed if self.elapsed > 0 else 0.0
+
+    def as_object(self) -> dict[str, Any]:
+        """The object ``summary`` as it is written."""
+        top, other = self.top_sources()
+        drops_by_src = dict(top)
+        if other:
+            drops_by_src["other"] = other
+        return {
+            "packets": self.packets,
+            "sip_messages": self.sip_messages,
+            "iax2_frames": 0,  # the IAX2 engine comes with an issue of its own
+            "malformed": self.malformed,
+            "accepted": self.accepted,
+            "dropped": self.dropped,
+            "drops_by_reason": {str(reason): count for reason, count in sorted(self.drops_by_reason.items())},
+            "drops_by_src": drops_by_src,
+            "alerts_by_rule": {slug: self.rules[slug].alerts for slug in sorted(self.rules)},
+            "cuts": self.cuts,
+            "sources": self.sources,
+            "first_time": None if self.first_ts is None else timestamp(self.first_ts),
+            "last_time": None if self.last_ts is None else timestamp(self.last_ts),
+            "elapsed_seconds": round(self.elapsed, 6),
+            "packets_per_second": round(self.packets_per_second, 1),
+        }
+
+    def as_event(self, now: int) -> dict[str, Any]:
+        """The last line of a replay. ``now`` (ns since the epoch) stands in where there was no packet."""
+        return {
+            "timestamp": timestamp(now if self.last_ts is None else self.last_ts),
+            "event_type": "summary",
+            "summary": self.as_object(),
+        }
