@@ -8,7 +8,7 @@ first element is read.
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, find, is_blank, is_digit, same_nocase, trim
+from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, find, find_near, is_blank, is_digit, same_nocase, trim
 from sipsensor.fastpath.names cimport (
     F_AUTH_NC, F_AUTH_NONCE, F_AUTH_QOP, F_AUTH_REALM, F_AUTH_RESPONSE, F_AUTH_SCHEME, F_AUTH_URI, F_AUTH_USERNAME, F_SDP_MEDIA, F_SDP_ORIGIN,
     F_SDP_SESSION, F_VIA_BRANCH, F_VIA_HOST, F_VIA_MADDR, F_VIA_PORT, F_VIA_RECEIVED, F_VIA_RPORT, F_VIA_TRANSPORT, end_of_token,
@@ -29,8 +29,8 @@ cdef inline bint _is(Cursor c, Span span, const char *text, uint32_t size) noexc
 cdef inline uint32_t _end_of_quoted(Cursor c, uint32_t i, uint32_t end) noexcept nogil:
     """Index of the closing quote of the quoted string whose content starts at `i`, or `end`."""
     cdef int byte
-    cdef uint32_t quote = find(c, i, end, 0x22)
-    if find(c, i, quote, 0x5C) == quote:
+    cdef uint32_t quote = find_near(c, i, end, 0x22)
+    if find_near(c, i, quote, 0x5C) == quote:
         return quote
     while i < end:
         byte = at(c, i)
@@ -94,23 +94,23 @@ cdef uint64_t uri_anomalies(Cursor c, Span uri) noexcept nogil:
 
 cdef void read_uri(Cursor c, Span uri, Span *user, Span *host, Span *port) noexcept nogil:
     """scheme ":" [user [":" password] "@"] host [":" port], RFC 3261 19.1.1; of a tel URI the number is the user (RFC 3966)."""
-    cdef uint32_t i = find(c, uri.start, uri.end, 0x3A)
+    cdef uint32_t i = find_near(c, uri.start, uri.end, 0x3A)
     cdef uint32_t start, mark, end
     cdef int byte
     cdef Span scheme
     scheme.start, scheme.end = uri.start, i
     start = i + 1 if i < uri.end else uri.start
     if _is(c, scheme, b"tel", 3):
-        end = find(c, start, uri.end, 0x3B)
+        end = find_near(c, start, uri.end, 0x3B)
         user.start, user.end = start, end
         return
-    mark = find(c, start, uri.end, 0x40)
+    mark = find_near(c, start, uri.end, 0x40)
     if mark < uri.end:
-        user[0] = trim(c, start, find(c, start, mark, 0x3A))
+        user[0] = trim(c, start, find_near(c, start, mark, 0x3A))
         start = mark + 1
     end = start
     if end < uri.end and at(c, end) == 0x5B:
-        end = find(c, end, uri.end, 0x5D)
+        end = find_near(c, end, uri.end, 0x5D)
         if end < uri.end:
             end += 1
     while end < uri.end:
@@ -138,10 +138,10 @@ cdef uint64_t read_name_addr(Cursor c, Span value, Span *slots) noexcept nogil:
         if mark >= end:
             return <uint64_t> 1 << A_UNBALANCED
         i = _skip_blank(c, mark + 1, end)
-        mark = find(c, i, end, 0x3C)
+        mark = find_near(c, i, end, 0x3C)
     else:
-        mark = find(c, i, end, 0x3C)
-        if mark < end and find(c, i, mark, 0x3A) < mark:
+        mark = find_near(c, i, end, 0x3C)
+        if mark < end and find_near(c, i, mark, 0x3A) < mark:
             mark = end              # a colon before "<" is that of a bare URI's scheme
         elif mark < end and mark > i:
             slots[S_DISPLAY] = trim(c, i, mark)
@@ -149,10 +149,10 @@ cdef uint64_t read_name_addr(Cursor c, Span value, Span *slots) noexcept nogil:
                 slots[S_DISPLAY].start = ABSENT
     if mark < end:
         i = mark + 1
-        mark = find(c, i, end, 0x3E)
+        mark = find_near(c, i, end, 0x3E)
         if mark >= end:
             found |= <uint64_t> 1 << A_UNBALANCED
-            mark = find(c, i, end, 0x3B)
+            mark = find_near(c, i, end, 0x3B)
         slots[S_URI] = trim(c, i, mark)
         i = mark + 1 if mark < end and at(c, mark) == 0x3E else mark
     else:
@@ -176,7 +176,7 @@ cdef uint64_t read_via(Cursor c, Span value, Span *fields) noexcept nogil:
     cdef int byte
     cdef Span name, text
     for slash in range(2):
-        i = find(c, i, end, 0x2F)
+        i = find_near(c, i, end, 0x2F)
         if i >= end:
             return <uint64_t> 1 << A_VIA_UNREADABLE
         i += 1
@@ -186,7 +186,7 @@ cdef uint64_t read_via(Cursor c, Span value, Span *fields) noexcept nogil:
     fields[F_VIA_TRANSPORT].start, fields[F_VIA_TRANSPORT].end = start, i
     start = i = _skip_blank(c, i, end)
     if i < end and at(c, i) == 0x5B:
-        i = find(c, i, end, 0x5D)
+        i = find_near(c, i, end, 0x5D)
         i = i + 1 if i < end else end
     while i < end:
         byte = at(c, i)
@@ -259,7 +259,7 @@ cdef void read_credentials(Cursor c, Span value, Span *fields) noexcept nogil:
         name.start, name.end = start, i if i < end else end
         i = _skip_blank(c, i, end)
         if i >= end or at(c, i) != 0x3D:
-            i = find(c, i, end, 0x2C) + 1
+            i = find_near(c, i, end, 0x2C) + 1
             continue
         i = _skip_blank(c, i + 1, end)
         if i < end and at(c, i) == 0x22:
@@ -268,10 +268,10 @@ cdef void read_credentials(Cursor c, Span value, Span *fields) noexcept nogil:
             text.start, text.end = start, i
         else:
             start = i
-            i = find(c, i, end, 0x2C)
+            i = find_near(c, i, end, 0x2C)
             text = trim(c, start, i)
         _credential(c, name, text, fields)
-        i = find(c, i, end, 0x2C) + 1
+        i = find_near(c, i, end, 0x2C) + 1
 
 
 cdef void read_sdp(Cursor c, Span body, Span *fields) noexcept nogil:

@@ -93,11 +93,13 @@ cdef void _fill(Name *slot, bytes text):
 
 
 cdef inline bint _is(Name *name, Cursor c, uint32_t start) noexcept nogil:
-    """`name.size` bytes from `start` are that name, in any case. Bit 5 also joins "_" with DEL and the like, which no name of ours has."""
-    cdef uint32_t i
-    for i in range(0, name.size, 8):
-        if folded64(c, start + i, name.size - i) != name.words[i // 8]:
+    """`name.size` bytes from `start` are that name, in any case. Only for tokens: bit 5 joins CR with "-", which no token holds."""
+    cdef uint32_t i = 0, word = 0
+    while i < name.size:
+        if folded64(c, start + i, name.size - i) != name.words[word]:
             return False
+        i += 8
+        word += 1
     return True
 
 
