@@ -29,6 +29,7 @@ cdef class Examined:
     cdef readonly tuple candidates
     cdef Cursor message(self) noexcept
     cdef object _list_of(self, int field, bint normal)
+    cdef list _values_in(self, Head *head, int field, int form)
 
 cdef class Examiner:
     cdef readonly Matcher matcher

@@ -107,6 +107,8 @@ class Examined:
         """The same, normal: folds and white space runs one space, quoted pairs and percent escapes (URI parts) resolved."""
     def occurrences(self, field: int) -> list[bytes]:
         """All values of a header field, raw."""
+    def values(self, field: int, raw: bool = False) -> list[bytes]:
+        """All that the signatures compared: the field at each line of its header, and in both readings of an ambiguous head. Normal unless ``raw``."""
     def headers(self) -> list[tuple[int, bytes, bytes]]:
         """(number or -1, name as sent, raw value) of every header line, in order."""
     def following(self) -> Examined | None:

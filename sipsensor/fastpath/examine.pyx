@@ -19,7 +19,7 @@ from sipsensor.fastpath.decode cimport (
     DEC_BROKEN, DEC_FRAGMENT, DEC_NOT_IP, DEC_OK, DEC_OTHER, DEC_UNKNOWN_LINK, Decoded, decode, decode_transport,
 )
 from sipsensor.fastpath.hashing cimport Hash, hash_end, hash_part, hash_start, hash_word
-from sipsensor.fastpath.matcher cimport Matcher
+from sipsensor.fastpath.matcher cimport Matcher, owner_of, read_repeat
 from sipsensor.fastpath.names cimport (
     F_COUNT, F_CSEQ_METHOD, F_FROM_TAG, F_TO_HOST, F_TO_URI, F_TO_USER, F_VIA_BRANCH, F_VIA_HOST, F_VIA_PORT, FIRST_HEADER_FIELD, H_CALL_ID,
     HEADERS_MAX, find_method,
@@ -426,6 +426,40 @@ cdef class Examined:
     def occurrences(self, int field):
         """All values of a header field, raw."""
         return self._list_of(field, False)
+
+    def values(self, int field, bint raw=False):
+        """All that the signatures compared: the field at each line of its header, and in both readings of an ambiguous head."""
+        cdef Head *other = &self.owner.other
+        cdef int form = FORM_RAW if raw else form_of(field)
+        found = self._values_in(&self.facts.head, field, form)
+        if self.facts.head.anomalies >> A_BARE_CR & 1:
+            scan(self.message(), DIALECT_LF_LINE_END, True, other)
+            if other.content == CON_REQUEST or other.content == CON_RESPONSE:
+                found += self._values_in(other, field, form)
+        return found
+
+    cdef list _values_in(self, Head *head, int field, int form):
+        cdef Cursor c = self.message()
+        cdef Span fields[F_COUNT]
+        cdef int i, owner
+        cdef list found = []
+        if head.content < CON_REQUEST:
+            return found
+        if field >= F_COUNT:
+            for i in range(head.line_count):
+                if head.lines[i].number == field - FIRST_HEADER_FIELD:
+                    found.append(_normal(c, head.lines[i].value, form))
+            return found
+        if head.fields[field].start != ABSENT:
+            found.append(_normal(c, head.fields[field], form))
+        owner = owner_of(field)
+        if owner >= 0 and head.seen[owner] > 1:
+            for i in range(head.first[owner] + 1, head.line_count):
+                if head.lines[i].number == owner:
+                    read_repeat(c, owner, head.lines[i].value, fields)
+                    if fields[field].start != ABSENT:
+                        found.append(_normal(c, fields[field], form))
+        return found
 
     def headers(self):
         """(number or -1, name as sent, raw value) of every header line, in order."""

@@ -41,3 +41,6 @@ cdef class Matcher:
     cdef _build_automata(self, leaves)
     cdef _build_automaton(self, Automaton *automaton, int field, int view, bint cased, entries)
     cdef _build_rules(self, leaves, rules)
+
+cdef int owner_of(int field) noexcept nogil
+cdef void read_repeat(Cursor c, int owner, Span value, Span *fields) noexcept nogil

@@ -9,7 +9,7 @@ that must start the field begins with BEGIN, one that must end it ends with END.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, decimal, is_digit, lower
 from sipsensor.fastpath.fields cimport read_name_addr, read_via
@@ -344,7 +344,7 @@ cdef bint _run(Automaton *a, Cursor c, Span span, int *leaves, uint8_t *truth) n
     return _report(a, state, leaves, truth) or hit
 
 
-cdef int _owner(int field) noexcept nogil:
+cdef int owner_of(int field) noexcept nogil:
     """The header whose repetition repeats a derived field, or -1."""
     if F_FROM_DISPLAY <= field <= F_FROM_TAG:
         return H_FROM
@@ -370,10 +370,21 @@ cdef bint _run_on_field(Automaton *a, Cursor c, Head *h, int *leaves, uint8_t *t
         return hit
     if h.fields[a.field].start != ABSENT:
         hit = _run(a, c, h.fields[a.field], leaves, truth)
-    owner = _owner(a.field)
+    owner = owner_of(a.field)
     if owner >= 0 and h.seen[owner] > 1:
         hit = _run_on_repeats(a, owner, c, h, leaves, truth) or hit
     return hit
+
+
+cdef void read_repeat(Cursor c, int owner, Span value, Span *fields) noexcept nogil:
+    """Fill the fields derived from header `owner` with those of another of its lines."""
+    if owner == H_VIA:
+        memset(&fields[F_VIA_TRANSPORT], 0xFF, (F_VIA_MADDR - F_VIA_TRANSPORT + 1) * sizeof(Span))
+        read_via(c, value, fields)
+        return
+    cdef int first = F_FROM_DISPLAY if owner == H_FROM else F_TO_DISPLAY if owner == H_TO else F_CONTACT_DISPLAY
+    memset(&fields[first], 0xFF, (F_FROM_TAG - F_FROM_DISPLAY + 1) * sizeof(Span))
+    read_name_addr(c, value, &fields[first])
 
 
 cdef bint _run_on_repeats(Automaton *a, int owner, Cursor c, Head *h, int *leaves, uint8_t *truth) noexcept nogil:
@@ -382,19 +393,10 @@ cdef bint _run_on_repeats(Automaton *a, int owner, Cursor c, Head *h, int *leave
     cdef int i
     cdef bint hit = False
     for i in range(h.first[owner] + 1, h.line_count):
-        if h.lines[i].number != owner:
-            continue
-        memset(fields, 0xFF, sizeof(fields))
-        if owner == H_VIA:
-            read_via(c, h.lines[i].value, fields)
-        elif owner == H_FROM:
-            read_name_addr(c, h.lines[i].value, &fields[F_FROM_DISPLAY])
-        elif owner == H_TO:
-            read_name_addr(c, h.lines[i].value, &fields[F_TO_DISPLAY])
-        else:
-            read_name_addr(c, h.lines[i].value, &fields[F_CONTACT_DISPLAY])
-        if fields[a.field].start != ABSENT:
-            hit = _run(a, c, fields[a.field], leaves, truth) or hit
+        if h.lines[i].number == owner:
+            read_repeat(c, owner, h.lines[i].value, fields)
+            if fields[a.field].start != ABSENT:
+                hit = _run(a, c, fields[a.field], leaves, truth) or hit
     return hit
 
 
@@ -412,7 +414,6 @@ cdef Span _span_of(Head *h, int field) noexcept nogil:
 cdef int _leaf(int *leaf, int *orders, Cursor c, Head *h) noexcept nogil:
     cdef int kind = leaf[0], field = leaf[1], i
     cdef int64_t value
-    cdef Span span
     if kind == K_ANOMALY:
         return YES if h.anomalies >> field & 1 else NO
     if kind == K_COUNT:
@@ -420,22 +421,42 @@ cdef int _leaf(int *leaf, int *orders, Cursor c, Head *h) noexcept nogil:
         return YES if leaf[2] <= value <= leaf[3] else NO
     if kind == K_ORDER:
         return _in_order(leaf[1], orders + leaf[2], leaf[3], h)
-    span = _span_of(h, field)
+    if field < FIRST_HEADER_FIELD:
+        return _derived(leaf, c, h)
+    for i in range(h.line_count):
+        if h.lines[i].number == field - FIRST_HEADER_FIELD and _on_span(leaf, c, h.lines[i].value, h, h.fields) == YES:
+            return YES
+    return NO
+
+
+cdef int _derived(int *leaf, Cursor c, Head *h) noexcept nogil:
+    """A leaf on a derived field, at each line of the header that it is derived from."""
+    cdef Span fields[F_COUNT]
+    cdef int i, owner = owner_of(leaf[1])
+    if _on_span(leaf, c, h.fields[leaf[1]], h, h.fields) == YES:
+        return YES
+    if owner < 0 or h.seen[owner] < 2:
+        return NO
+    memcpy(fields, h.fields, sizeof(fields))
+    for i in range(h.first[owner] + 1, h.line_count):
+        if h.lines[i].number == owner:
+            read_repeat(c, owner, h.lines[i].value, fields)
+            if _on_span(leaf, c, fields[leaf[1]], h, fields) == YES:
+                return YES
+    return NO
+
+
+cdef int _on_span(int *leaf, Cursor c, Span span, Head *h, Span *fields) noexcept nogil:
+    cdef int kind = leaf[0], other = leaf[2]
     if span.start == ABSENT:
         return NO
     if kind == K_PRESENT:
         return YES
     if kind == K_SAME:
-        return _same_text(c, span, form_of(field), _span_of(h, leaf[2]), form_of(leaf[2]))
+        return _same_text(c, span, form_of(leaf[1]), fields[other] if other < FIRST_HEADER_FIELD else _span_of(h, other), form_of(other))
     if kind == K_TAG:
-        return _sipvicious_tag(c, span, leaf[2], h.fields[F_FROM_USER])
-    if field < FIRST_HEADER_FIELD:
-        return _measured(kind, leaf, c, span)
-    for i in range(h.line_count):
-        if h.lines[i].number == field - FIRST_HEADER_FIELD:
-            if _measured(kind, leaf, c, h.lines[i].value) == YES:
-                return YES
-    return NO
+        return _sipvicious_tag(c, span, leaf[2], fields[F_FROM_USER])
+    return _measured(kind, leaf, c, span)
 
 
 cdef int _measured(int kind, int *leaf, Cursor c, Span span) noexcept nogil:

@@ -8,7 +8,6 @@ expressions are left to google-re2.
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -21,8 +20,6 @@ from sipsensor.signatures.match import ALL_HEADERS, compile_pattern
 from sipsensor.signatures.schema import NUMBER_KINDS, TAG_FORMS, Leaf, Node, Signature, SignatureError, Tree, leaves_of
 
 _MAX_CONJUNCTIONS = 64
-_HEADER_FIELDS = frozenset(names.FIELDS[name] for name in names.HEADERS)
-_BLANKS = re.compile(rb"[ \t\r\n]+")
 
 # A tree without regular expressions is one atom, whatever its size; a regular expression is a leaf that is wanted, or wanted not to match.
 _Atom: TypeAlias = "Tree | _Expression"
@@ -46,16 +43,7 @@ class _Pattern:
 
     def holds(self, examined: examine.Examined) -> bool:
         """Whether some value of the field matches; for an unwanted pattern, whether none does."""
-        return any(self.search(value) for value in _values(examined, self.field, raw=self.raw)) == self.wanted
-
-
-def _values(examined: examine.Examined, field: int, *, raw: bool) -> list[bytes]:
-    """Every value that the matcher looked at: a header field's at each of its lines, a derived field's."""
-    if field in _HEADER_FIELDS:
-        values = examined.occurrences(field)
-        return values if raw else [_BLANKS.sub(b" ", value) for value in values]
-    value = examined.raw(field) if raw else examined.norm(field)
-    return [] if value is None else [value]
+        return any(self.search(value) for value in examined.values(self.field, self.raw)) == self.wanted
 
 
 class SignatureSet:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from sipsensor.fastpath import names
-from sipsensor.signatures.schema import TEXT_KINDS, Leaf, Signature, leaves_of
+from sipsensor.signatures.schema import TEXT_KINDS, Leaf, Node, Signature, Tree, leaves_of
 
 _LONG = {
     letter: "-".join(part.capitalize() for part in name.split("-")) for letter, name in names.COMPACT_FORMS.items()
@@ -19,6 +19,10 @@ _LONG = {
 _LONG["i"] = "Call-ID"
 _COMPACT = {name: letter for letter, name in names.COMPACT_FORMS.items()}
 _PARAMETERS = frozenset(["from", "to", "contact", "via"])
+_HARMLESS = {
+    **dict.fromkeys(["from", "to", "contact"], "<sip:harmless@example.com>;tag=1"),
+    "via": "SIP/2.0/UDP 198.51.100.99;branch=z9hG4bKharmless",
+}
 
 Lines = list[tuple[str, str]]
 
@@ -57,7 +61,7 @@ def variants_of(signature: Signature, payload: bytes) -> Iterator[tuple[str, byt
         yield from _of_escapes(sample)
         yield "everything at once", _at_once(sample)
     yield from _of_case(leaves, payload)
-    yield from _of_decoys(sample, leaves)
+    yield from _of_decoys(sample, signature)
 
 
 def _of_names(sample: _Sample) -> Iterator[tuple[str, bytes]]:
@@ -168,14 +172,21 @@ def _swapped(text: str) -> str:
     return "".join(letter.swapcase() if letter.isascii() else letter for letter in text)
 
 
-def _of_decoys(sample: _Sample, leaves: list[Leaf]) -> Iterator[tuple[str, bytes]]:
+def _of_decoys(sample: _Sample, signature: Signature) -> Iterator[tuple[str, bytes]]:
     """A harmless header field of the same name before and behind the one that the rule looks for.
 
-    Only for rules that look for texts in that field and nothing else.
+    Only for rules that want something of one header field alone, and forbid nothing: stacks differ in which of two they read.
     """
-    fields = {leaf.field for leaf in leaves}
-    if len(fields) != 1 or not fields <= set(names.HEADERS) or any(leaf.kind not in TEXT_KINDS for leaf in leaves):
+    leaves = leaves_of(signature.match)
+    headers = {leaf.field.partition(".")[0] for leaf in leaves}
+    positive = all(leaf.kind in TEXT_KINDS or leaf.kind == "sipvicious-tag" for leaf in leaves) and not _forbids(signature.match)
+    if len(headers) != 1 or not headers <= set(names.HEADERS) or not positive:
         return
-    decoy = (fields.pop(), "harmless")
+    header = headers.pop()
+    decoy = (header, _HARMLESS.get(header, "harmless"))
     yield "a decoy before", sample.written([decoy, *sample.lines])
     yield "a decoy behind", sample.written([*sample.lines, decoy])
+
+
+def _forbids(tree: Tree) -> bool:
+    return isinstance(tree, Node) and (tree.kind == "not" or any(_forbids(part) for part in tree.parts))
