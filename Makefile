@@ -18,7 +18,7 @@ setup: $(VENV)/.runtime build ## a .venv with the command sipsensor in it, and t
 .PHONY: run
 run: setup ## start the sensor on this host: observe mode, deploy/sipsensor.toml, state under ./var
 	@mkdir -p var
-	$(BIN)/sipsensor run --config deploy/sipsensor.toml
+	$(BIN)/sipsensor run --config deploy/sipsensor.toml --state var
 
 .PHONY: replay
 replay: setup ## judge capture files: make replay PCAP="one.pcap two.pcapng"
