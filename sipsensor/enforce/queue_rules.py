@@ -1,8 +1,8 @@
 """The rules that hand signalling to the queue: put in place at the start, taken away at the end, nobody else's touched.
 
-They stand where both directions show: input and output of a PBX host, forward of a gateway. With iptables they are last in the mangle table,
-because a packet that comes back from the queue skips the rest of its chain and must not jump over an operator's own drops; with nft they
-have a base chain of their own just behind it. All is in chains (a table) named after us.
+They stand where both directions show: input and output of a PBX host, forward of a gateway. With iptables they are last in the mangle
+table, because a packet that comes back from the queue skips the rest of its chain and must not jump over an operator's own drops; with
+nft they have a base chain of their own just behind it. All is in chains (a table) named after us.
 
 Fragments after the first carry no port, so they would pass beside the queue. A rule that nothing ever reaches, with the ``socket`` match
 (nft: ``tproxy``), makes the kernel put datagrams together first, IPv6 on hosts and both families on gateways, without connection tracking
@@ -30,6 +30,7 @@ DEFRAGMENT = "sipsensor-defrag"
 _OWN_CHAINS = (*CHAINS.values(), DEFRAGMENT)
 _MULTIPORT_MOST = 15  # ports that one multiport match takes
 _SECONDS = 10
+_QUEUE_NUMBER = re.compile(r"(?:--queue-num|queue (?:flags \w+ )?(?:num|to)) (\d+)")
 _IPV6 = Path("/proc/net/if_inet6")
 
 
@@ -76,21 +77,10 @@ class QueueRules:
         self._refuse_second_sensor()
         self.remove()
         try:
-            if self.how != "iptables":
-                refused = _run(["nft", "-f", "-"], nft_script(self.plan))
-                if refused is None:
-                    return "nftables"
-                if self.how == "nftables":
-                    raise RulesError(f"nft does not take the queue rules: {refused}; try queue.rules = \"iptables\"")
-            for tool, version in _tools():
-                script = restore_script(self.plan, version)
-                refused = _run([f"{tool}-restore", "-w", "5", "--noflush"], script) if script else None
-                if refused is not None:
-                    raise RulesError(f"{tool} does not take the queue rules: {refused}")
+            return self._install()
         except BaseException:
             self.remove()
             raise
-        return "iptables"
 
     def remove(self) -> None:
         """Take all rules of ours away, whatever plan they came from. Raises RulesError when a tool refuses; a second call is harmless."""
@@ -107,10 +97,24 @@ class QueueRules:
         if refusals:
             raise RulesError("the queue rules could not be removed: " + "; ".join(refusals))
 
+    def _install(self) -> Backend:
+        if self.how != "iptables":
+            refused = _run(["nft", "-f", "-"], nft_script(self.plan))
+            if refused is None:
+                return "nftables"
+            if self.how == "nftables":
+                raise RulesError(f'nft does not take the queue rules: {refused}; try queue.rules = "iptables"')
+        for tool, version in _tools():
+            script = restore_script(self.plan, version)
+            refused = _run([f"{tool}-restore", "-w", "5", "--noflush"], script) if script else None
+            if refused is not None:
+                raise RulesError(f"{tool} does not take the queue rules: {refused}")
+        return "iptables"
+
     def _refuse_second_sensor(self) -> None:
         """A packet that passed one queue skips the rules behind it, so the rules of two sensors would blind one of them."""
         text = "\n".join(line for tool, _version in _tools() for line in _saved(tool)) + (_nft_table() or "")
-        for number in {int(found) for found in re.findall(r"(?:--queue-num|queue (?:flags \w+ )?(?:num|to)) (\d+)", text)}:
+        for number in sorted({int(found) for found in _QUEUE_NUMBER.findall(text)}):
             other = self.holder(number) if number != self.plan.queue else None
             if other is not None:
                 raise RulesError(f"rules of another sensor stand here: queue {number}, {other}; stop it first")
@@ -140,7 +144,12 @@ def restore_script(plan: QueuePlan, version: int) -> str:
     if not rules:
         return ""
     used = sorted({rule.split()[1] for rule in rules})
-    lines = ["*mangle", f":{DEFRAGMENT} - [0:0]", *(f":{CHAINS[chain]} - [0:0]" for chain in used), f"-A {DEFRAGMENT} -m socket"]
+    lines = [
+        "*mangle",
+        f":{DEFRAGMENT} - [0:0]",
+        *(f":{CHAINS[chain]} - [0:0]" for chain in used),
+        f"-A {DEFRAGMENT} -m socket",
+    ]
     lines += [rule.replace(f"-A {rule.split()[1]}", f"-A {CHAINS[rule.split()[1]]}", 1) for rule in rules]
     lines += [f"-A {chain} -j {CHAINS[chain]}" for chain in used]
     return "\n".join([*lines, "COMMIT", ""])
@@ -148,7 +157,11 @@ def restore_script(plan: QueuePlan, version: int) -> str:
 
 def removal_script(saved: Sequence[str]) -> str:
     """Input for ``iptables-restore --noflush`` that removes what is ours of the mangle table as ``-S`` lists it; empty when nothing is."""
-    jumps = [line for line in saved if line.startswith("-A") and line.split()[-2:-1] == ["-j"] and line.split()[-1] in _OWN_CHAINS]
+    jumps = [
+        line
+        for line in saved
+        if line.startswith("-A") and line.split()[-2:-1] == ["-j"] and line.split()[-1] in _OWN_CHAINS
+    ]
     chains = [line.split()[1] for line in saved if line.startswith("-N") and line.split()[1] in _OWN_CHAINS]
     if not chains:
         return ""
@@ -159,7 +172,7 @@ def removal_script(saved: Sequence[str]) -> str:
 
 def nft_script(plan: QueuePlan) -> str:
     """Input for ``nft -f``: our table with the same rules."""
-    chains = [f"chain defragment {{\n meta l4proto udp tproxy to :1\n}}"]
+    chains = ["chain defragment {\n meta l4proto udp tproxy to :1\n}"]
     for chain, towards in _chains(plan):
         hook = chain.lower()
         direction = "d" if towards else "s"
@@ -235,7 +248,13 @@ def _call(command: list[str], script: str = "") -> subprocess.CompletedProcess[s
         return None
     try:
         return subprocess.run(  # noqa: S603
-            [path, *command[1:]], input=script, capture_output=True, text=True, timeout=_SECONDS, start_new_session=True, check=False
+            [path, *command[1:]],
+            input=script,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            start_new_session=True,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise RulesError(f"{command[0]} did not finish within {_SECONDS} s") from None

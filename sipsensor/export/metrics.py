@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from socketserver import ThreadingMixIn
 from typing import Literal
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -17,6 +17,9 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from sipsensor.counters import Counters
+from sipsensor.model import DROP_REASONS, AppProtocol, Family
 
 _REQUEST_SECONDS = 10
 _PORT_MOST = 65535
@@ -30,14 +33,46 @@ class MetricsError(Exception):
 class Series:
     """One metric: ``name`` without the prefix and without ``_total``, and a value for each set of label values.
 
-    ``labels`` are the label names; the keys of ``samples`` the values in the same order. An ``info`` has its labels as the one sample's key.
+    ``labels`` are the label names; ``samples`` pairs their values, in the same order, with a number. An ``info`` has one sample.
     """
 
     kind: Literal["counter", "gauge", "info"]
     name: str
     doc: str
-    samples: Mapping[tuple[str, ...], float] = field(default_factory=dict)
-    labels: Sequence[str] = ()
+    samples: Sequence[tuple[tuple[str, ...], float]]
+    labels: tuple[str, ...] = ()
+
+
+def one(kind: Literal["counter", "gauge"], name: str, doc: str, number: float) -> Series:
+    """A metric without labels."""
+    return Series(kind, name, doc, [((), number)])
+
+
+def engine_series(counters: Counters) -> Iterator[Series]:
+    """What the engine counted. Every label's values are a closed list, and all of them are there from the start."""
+    sip = AppProtocol.SIP.name.lower()
+    by_what = [((sip, what), count) for what, count in counters.by_what()]
+    yield Series(
+        "counter", "messages", "Messages by method, or class of the status code", by_what, ("protocol", "method")
+    )
+    malformed = [((sip,), counters.malformed)]
+    yield Series(
+        "counter", "malformed_messages", "Payloads that cannot be parsed as messages", malformed, ("protocol",)
+    )
+    verdicts = [(("accept",), counters.accepted), (("drop",), counters.dropped)]
+    yield Series("counter", "verdicts", "What the policy says of packets, whatever the mode", verdicts, ("verdict",))
+    drops = [((reason.value,), counters.reasons[reason]) for reason in DROP_REASONS]
+    yield Series("counter", "drops", "Packets that the policy drops, whatever the mode, by reason", drops, ("reason",))
+    fired = dict.fromkeys(Family, 0)
+    for slug, count in list(counters.alerts.items()):
+        fired[Family(slug.partition(".")[0])] += count
+    alerts = [((family.value,), count) for family, count in fired.items()]
+    yield Series("counter", "alerts", "Rules that fired, by family", alerts, ("family",))
+    anomalies = [((name,), count) for name, count in counters.anomalies.items()]
+    yield Series("counter", "anomalies", "Messages that are odd, but parsed", anomalies, ("anomaly",))
+    yield one("counter", "engine_errors", "Packets on which the engine failed", counters.errors)
+    segments = "TCP segments with a payload, each judged as if it were a datagram"
+    yield one("counter", "unassembled_segments", segments, counters.unassembled_tcp)
 
 
 class _Numbers(Collector):
@@ -54,10 +89,10 @@ class _Numbers(Collector):
 def _metric(series: Series) -> Metric:
     name = f"sipsensor_{series.name}"
     if series.kind == "info":
-        return InfoMetricFamily(name, series.doc, value=dict(zip(series.labels, next(iter(series.samples)), strict=True)))
+        return InfoMetricFamily(name, series.doc, value=dict(zip(series.labels, series.samples[0][0], strict=True)))
     family = CounterMetricFamily if series.kind == "counter" else GaugeMetricFamily
     metric = family(name, series.doc, labels=series.labels)
-    for values, number in series.samples.items():
+    for values, number in series.samples:
         metric.add_metric(values, number)
     return metric
 
@@ -81,7 +116,9 @@ class Endpoint:
         try:
             self._server: WSGIServer = server((host, port), _Handler)
         except OSError as error:
-            raise MetricsError(f"metrics.listen: {listen}: {error.strerror}; choose a free port, or \"\" for none") from None
+            raise MetricsError(
+                f'metrics.listen: {listen}: {error.strerror}; choose a free port, or "" for none'
+            ) from None
         self._server.set_app(make_wsgi_app(numbers))
         self.address = f"{listen.rpartition(':')[0]}:{self._server.server_port}"
         """Where it listens, with the port that was chosen for port 0."""

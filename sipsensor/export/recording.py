@@ -1,8 +1,8 @@
 """Packets to pcap files of our own: the recording of everything that was judged, and the quarantine of what could not be.
 
-Both are classic pcap with the nanosecond magic and link type LINUX_SLL2, mode 0600, because packets hold digests, keys and numbers. The SLL2
-header says how the packet reached us (packet type 0 inbound, 4 outbound, 3 forged) and carries a mark in place of a link-layer address:
-``SIPSEN``, then the verdict of the policy (0 accept, 1 drop). ``sources.pcap`` reads the mark back, so a replay knows the direction.
+Both are classic pcap with the nanosecond magic and link type LINUX_SLL2, mode 0600, because packets hold digests, keys and numbers. The
+SLL2 header says how the packet reached us (packet type 0 inbound, 4 outbound, 3 forged) and carries a mark in place of a link-layer
+address: ``SIPSEN``, then the verdict of the policy (0 accept, 1 drop). ``sources.pcap`` reads it back, so a replay knows the direction.
 """
 
 from __future__ import annotations
@@ -46,7 +46,13 @@ def record(data: bytes, ts: int, wire_length: int, arrival: int, verdict: int) -
     seconds, fraction = divmod(ts, _NANOSECONDS)
     version = data[0] >> 4 if data else 0
     head = _SLL2.pack(
-        _ETHERTYPES.get(version, 0), 0, 0, _ARPHRD_NONE, _PACKET_TYPES.get(Arrival(arrival), 0), 8, MARK + bytes((verdict, 0))
+        _ETHERTYPES.get(version, 0),
+        0,
+        0,
+        _ARPHRD_NONE,
+        _PACKET_TYPES.get(Arrival(arrival), 0),
+        8,
+        MARK + bytes((verdict, 0)),
     )
     size = _SLL2.size + len(data)
     return _RECORD.pack(seconds, fraction, size, max(_SLL2.size + wire_length, size)) + head + data

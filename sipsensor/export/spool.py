@@ -11,14 +11,14 @@ from collections import deque
 from typing import BinaryIO
 
 PERIOD = 0.05
-"""Seconds between two writes. The thread sleeps instead of being woken by each write: it competes with the packet loop for the interpreter."""
+"""Seconds between two writes. The thread is not woken by each of them: it competes with the packet loop for the interpreter."""
 
 
 class Spool:
     """Takes bytes at once and writes them to ``file`` soon, in order; at most ``room`` bytes wait.
 
-    Each ``write`` is kept or lost as a whole. ``lost`` counts writes, those the file refused included. ``close`` writes what waits, gives up
-    after ``patience`` seconds, and closes the file.
+    Each ``write`` is kept or lost as a whole. ``lost`` counts writes, those the file refused included. ``close`` writes what waits, gives
+    up after ``patience`` seconds, and leaves the file open.
     """
 
     def __init__(self, file: BinaryIO, room: int, patience: float = 5.0) -> None:
@@ -47,7 +47,7 @@ class Spool:
         """Nothing: the thread flushes."""
 
     def close(self) -> None:
-        """Write what waits and close. A second call is harmless."""
+        """Write what waits. A second call is harmless."""
         self._closing.set()
         self._thread.join(self._patience)
         with self._lock:
@@ -59,7 +59,6 @@ class Spool:
             closing = self._closing.wait(PERIOD)
             self._drain()
             if closing:
-                self._file.close()
                 return
 
     def _drain(self) -> None:

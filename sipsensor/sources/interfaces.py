@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from sipsensor.config.errors import ConfigError
+
 _SECONDS = 5
-
-
-class InterfaceError(Exception):
-    """Where the protected hosts are cannot be found out; the text is one line for the operator."""
+_HOSTS_TRIED = 16  # the first addresses of a network are often the gateway's own
 
 
 def own_addresses() -> tuple[str, ...]:
@@ -31,7 +30,7 @@ def own_addresses() -> tuple[str, ...]:
 def inside_interfaces(named: Sequence[str], protected: Sequence[str]) -> tuple[int, ...]:
     """The numbers of the interfaces that lead to the protected hosts: those named, or without names those that the routes choose.
 
-    Raises InterfaceError when a named one does not exist, a protected network has no route, or its route leads nowhere but here.
+    Raises ConfigError when a named one does not exist, a protected network has no route, or its route leads nowhere but here.
     """
     names = list(named) or [_interface_towards(network) for network in protected]
     return tuple(dict.fromkeys(_number(name) for name in names))
@@ -43,15 +42,19 @@ def loopback() -> tuple[int, ...]:
 
 
 def _interface_towards(network: str) -> str:
-    """By the route to a network's first host; the whole network is taken to lie that way."""
+    """By the route to a network's first host that is not this machine: the whole network is taken to lie that way."""
     parsed = ip_network(network, strict=False)
-    target = parsed.network_address if parsed.num_addresses == 1 else parsed.network_address + 1
-    routes = _ip("route", "get", str(target))
-    device = str(routes[0].get("dev", "")) if routes else ""
+    first = 0 if parsed.num_addresses == 1 else 1
+    device = ""
+    for offset in range(first, min(first + _HOSTS_TRIED, parsed.num_addresses)):
+        routes = _ip("route", "get", str(parsed[offset]))
+        device = str(routes[0].get("dev", "")) if routes else ""
+        if device != "lo":
+            break
     if not device:
-        raise InterfaceError(f"no route leads to {network}; check network.protected or name the interface in network.inside")
+        raise _fault("protected", f"no route leads to {network}; correct it, or name the interface in network.inside")
     if device == "lo":
-        raise InterfaceError(f'{network} is this machine itself; set network.placement = "host" or name network.inside')
+        raise _fault("protected", f'{network} is this machine itself; set network.placement = "host", or network.inside')
     return device
 
 
@@ -59,22 +62,33 @@ def _number(name: str) -> int:
     try:
         return socket.if_nametoindex(name)
     except OSError:
-        raise InterfaceError(f"there is no interface {name}; check network.inside") from None
+        raise _fault("inside", f"there is no interface {name}; see ip link for their names") from None
 
 
 def _ip(*arguments: str) -> list[dict[str, Any]]:
     path = shutil.which("ip") or shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if path is None:
-        raise InterfaceError("the command ip is not installed; install iproute2")
+        raise _fault("inside", "the command ip is not installed; install iproute2")
     try:
         done = subprocess.run(  # noqa: S603
-            [path, "-j", *arguments], capture_output=True, text=True, timeout=_SECONDS, start_new_session=True, check=False
+            [path, "-j", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            start_new_session=True,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        raise InterfaceError(f"ip {' '.join(arguments)} did not finish within {_SECONDS} s") from None
+        raise _fault(
+            "inside", f"ip {' '.join(arguments)} did not finish within {_SECONDS} s; name the interfaces"
+        ) from None
     if done.returncode != 0:
         return []
     try:
         return list(json.loads(done.stdout or "[]"))
     except ValueError:
-        raise InterfaceError(f"ip {' '.join(arguments)} gave no readable answer") from None
+        raise _fault("inside", f"ip {' '.join(arguments)} gave no readable answer; name the interfaces") from None
+
+
+def _fault(key: str, text: str) -> ConfigError:
+    return ConfigError([f"network.{key}: {text}"])

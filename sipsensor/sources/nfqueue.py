@@ -1,8 +1,8 @@
 """Binding a netfilter queue: NetfilterQueue sets it up, configuration messages on its descriptor complete it, and `pump` serves it.
 
-The library alone copies at most 4,016 bytes of a packet and cannot ask the kernel to let packets through when the queue is full; both are one
-message away (NFQNL_MSG_CONFIG, linux/netfilter/nfnetlink_queue.h), which the kernel takes from the library's own socket only. Descriptors
-are close-on-exec: an inherited one keeps a dead queue bound, and nothing passes.
+The library alone copies at most 4,016 bytes of a packet and cannot ask the kernel to let packets through when the queue is full; both are
+one message away (NFQNL_MSG_CONFIG, linux/netfilter/nfnetlink_queue.h), which the kernel takes from the library's own socket only.
+Descriptors are close-on-exec: an inherited one keeps a dead queue bound, and nothing passes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ import fcntl
 import os
 import socket
 import struct
+import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from sipsensor.sources.pump import Pump
 
 QUEUES = Path("/proc/net/netfilter/nfnetlink_queue")
 NETLINK_SOCKETS = Path("/proc/net/netlink")
@@ -38,6 +41,7 @@ _CFG_PARAMS, _CFG_QUEUE_MAXLEN, _CFG_MASK, _CFG_FLAGS = 2, 3, 4, 5
 _COPY_PACKET = 2
 _FAIL_OPEN = 1
 
+_COLUMNS = 8
 _BUFFER_PER_PACKET = 2304  # what the kernel accounts for a signalling packet of up to about 1,500 bytes
 _BUFFER_MOST = 64 * 1024 * 1024
 
@@ -74,11 +78,51 @@ class BoundQueue:
             queue.unbind()
 
 
+class QueueThread:
+    """Runs a pump in a thread of its own. ``ended`` is set when it ends, and ``error`` says why where nobody stopped it."""
+
+    def __init__(self, pump: Pump, ended: threading.Event) -> None:
+        self._pump = pump
+        self._ended = ended
+        self.error: OSError | None = None
+        self._thread = threading.Thread(target=self._run, name="pump", daemon=True)
+        self._thread.start()
+
+    def stop(self, patience: float) -> bool:
+        """Let the pump answer what waits, and end. False when it does not within ``patience`` seconds: it hangs in a packet."""
+        self._pump.stop()
+        self._thread.join(patience)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._pump.run()
+        except OSError as error:
+            self.error = error
+        finally:
+            self._ended.set()
+
+
+class QueueState(NamedTuple):
+    """What the kernel says of a queue: packets that wait, and packets it dropped because the queue, or the socket's buffer, was full."""
+
+    waiting: int
+    dropped_full: int
+    dropped_socket: int
+
+
+def state(number: int) -> QueueState | None:
+    """The kernel's counters of a queue; None when it is not bound, or when this user may not read them."""
+    words = _line_of(number)
+    return QueueState(int(words[2]), int(words[5]), int(words[6])) if words else None
+
+
 def owner(number: int) -> str | None:
     """Who has bound a queue, as words ("process 77 (suricata)"); None when nobody, or when it cannot be known."""
-    port = _port_of(number)
-    if port is None:
+    words = _line_of(number)
+    if words is None:
         return None
+    port = int(words[1])
     with contextlib.suppress(OSError):
         inode = _inode_of(port)
         for process in Path("/proc").glob("[0-9]*"):
@@ -127,13 +171,13 @@ def _may_administrate() -> bool:
     return True
 
 
-def _port_of(number: int) -> int | None:
-    """The netlink port that serves a queue."""
+def _line_of(number: int) -> list[str] | None:
+    """The columns: number, netlink port, waiting, copy mode, copy range, dropped full, dropped socket, id sequence."""
     with contextlib.suppress(OSError):
         for line in QUEUES.read_text().splitlines():
             words = line.split()
-            if len(words) > 1 and words[0] == str(number):
-                return int(words[1])
+            if len(words) >= _COLUMNS and words[0] == str(number):
+                return words
     return None
 
 

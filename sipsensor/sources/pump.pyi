@@ -12,13 +12,13 @@ def now() -> int:
 class Pump:
     """Serves one queue in the thread that calls `run`, and answers every packet once.
 
-    ``fd``: a descriptor that is bound to ``queue`` with full copy range. ``judge`` says 1 to drop and 0 to accept; where examining or judging
-    raises, ``failed(packet, ts, arrival, error)`` says it (and where that raises too, the packet is accepted). Both, and ``tick(now)``, are
-    called with ``lock`` held. ``early``: datagrams that arrived while the queue was set up; they are served first.
+    ``fd``: a descriptor that is bound to ``queue`` with full copy range. ``judge`` says 1 to drop and 0 to accept; where examining or
+    judging raises, ``failed(packet, ts, arrival, error)`` says it (and where that raises too, the packet is accepted). Both, and
+    ``tick(now)``, are called with ``lock`` held. ``early``: datagrams that arrived while the queue was set up; they are served first.
 
-    Arrival: what came through the output hook, or was forwarded from one of the ``inside`` interfaces (numbers, at most 64, else ValueError),
-    is outbound; anything else is inbound, and forged where its source is one of the ``protected``. What the input hook took from an inside
-    interface (the loopback of a PBX host) is inbound and never forged.
+    Arrival: what came through the output hook, or was forwarded from one of the ``inside`` interfaces (numbers, at most 64, else
+    ValueError), is outbound; anything else is inbound, and forged where its source is one of the ``protected``. What the input hook took
+    from an inside interface (the loopback of a PBX host) is inbound and never forged.
     """
 
     packets: int

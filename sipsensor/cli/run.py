@@ -1,0 +1,67 @@
+"""``sipsensor run``: judge live packets."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from sipsensor.cli import options, output
+from sipsensor.config.settings import Settings
+from sipsensor.live import Sensor
+from sipsensor.model import Mode
+
+
+@click.command("run")
+@options.config
+@click.option(
+    "--observe",
+    "mode",
+    flag_value=Mode.OBSERVE,
+    default=None,
+    help="Accept everything, and tell what would be dropped.",
+)
+@click.option("--enforce", "mode", flag_value=Mode.ENFORCE, help="Drop what the policy drops.")
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write every packet and its verdict.",
+)
+@click.option("--events", metavar="FILE", help='The event log; "-" is standard output. In place of events.file.')
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIRECTORY",
+    help="Keep the files that the configuration names in this directory instead.",
+)
+def command(
+    config_file: Path | None, mode: Mode | None, record: Path | None, events: str | None, state: Path | None
+) -> None:
+    """Judge the packets that netfilter hands over, until SIGTERM, SIGINT or SIGHUP; the rules are removed then.
+
+    Needs CAP_NET_ADMIN. Packets pass while no sensor runs, unless failure.on_death says otherwise.
+    """
+    settings = _settings(options.settings_of(config_file), mode, events, state)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    Sensor(settings, output.note, record).run(stop)
+
+
+def _settings(settings: Settings, mode: Mode | None, events: str | None, state: Path | None) -> Settings:
+    """The settings with what the command line replaces in them."""
+    if state is not None:
+        log, kept = settings.events, settings.quarantine
+        settings = replace(settings, events=replace(log, file=_moved(log.file, state)))
+        settings = replace(settings, quarantine=replace(kept, file=_moved(kept.file, state)))
+    if events is not None:
+        settings = replace(settings, events=replace(settings.events, file=events))
+    return settings if mode is None else replace(settings, mode=mode)
+
+
+def _moved(file: str, state: Path) -> str:
+    return file if file in {"", "-"} else str(state / Path(file).name)
