@@ -72,6 +72,7 @@ def build_engine(  # noqa: PLR0913 - what a source needs differs, by name
         detectors=[wrap(detector) for detector in detectors] if wrap else detectors,
         policy=Policy(mode or settings.mode, Trust(_networks("trust.allowlist", settings.trust.allowlist)), actions),
         on_error=(on_stranger.verdict, on_trusted.verdict),
+        on_unseen=settings.failure.on_full[0].verdict,
         **({} if report_error is None else {"report_error": report_error}),
     )
 

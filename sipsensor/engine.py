@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sipsensor.track.tracker import Tracker
 
 _FORGED = int(Arrival.FORGED)
+_INBOUND, _OUTBOUND = int(Arrival.INBOUND), int(Arrival.OUTBOUND)
 _ACCEPT = Verdict.ACCEPT
 
 
@@ -38,6 +39,7 @@ class Engine:
     """One engine for live packets and captures.
 
     ``on_error`` is the verdict on a packet that the engine failed on, for strangers and for the trusted; ``report_error`` gets that packet.
+    ``on_unseen`` is the verdict on a live packet of which only a part could be seen, and in that part nothing to drop it for.
     """
 
     def __init__(  # noqa: PLR0913  (the rooms of the house, by name)
@@ -49,6 +51,7 @@ class Engine:
         detectors: Sequence[Detector],
         policy: Policy,
         on_error: tuple[Verdict, Verdict] = (Verdict.DROP, Verdict.ACCEPT),
+        on_unseen: Verdict = Verdict.DROP,
         report_error: Callable[[Examined, BaseException], None] = _ignore,
     ) -> None:
         self.examiner = examiner
@@ -59,6 +62,7 @@ class Engine:
         self.kinds = KindTable(self.detectors)
         self.counters = Counters()
         self.on_error = on_error
+        self.on_unseen = on_unseen
         self.report_error = report_error
 
     def process(self, packet: Packet) -> Decision:
@@ -84,6 +88,14 @@ class Engine:
     def _judge(self, examined: Examined) -> Decision:
         if examined.arrival == _FORGED:
             return self.policy.drop(Reason.SPOOFED)
+        decision = self._judge_whole(examined)
+        # A capture that was cut when it was written says nothing of its traffic; a live packet may hide its purpose behind the cut.
+        unseen = examined.truncated and examined.arrival == _INBOUND and decision.reason is not Reason.ALLOWLISTED
+        if unseen and self.on_unseen and not decision.verdict:
+            return self.policy.drop(Reason.UNINSPECTED, None, decision.alerts, decision.observation)
+        return decision
+
+    def _judge_whole(self, examined: Examined) -> Decision:
         pieces = self.assembler.assemble(examined)
         if not pieces:
             return Decision(_ACCEPT, Reason.INCOMPLETE)
@@ -115,5 +127,6 @@ class Engine:
     def _failed(self, examined: Examined, error: Exception) -> Decision:
         self.counters.errors += 1
         self.report_error(examined, error)
-        verdict = self.on_error[0]
+        # What comes out of the PBX itself is no stranger's.
+        verdict = self.on_error[examined.arrival == _OUTBOUND]
         return Decision(verdict, Reason.ERROR, effect=self.policy.effect(verdict))

@@ -32,7 +32,7 @@ from sipsensor.export.recording import Quarantine, Recording, create, set_aside
 from sipsensor.export.spool import Spool
 from sipsensor.fastpath.examine import Examined
 from sipsensor.fastpath.tables import Networks
-from sipsensor.model import Decision, Mode
+from sipsensor.model import Arrival, Decision, Mode
 from sipsensor.sources.interfaces import inside_interfaces, loopback, own_addresses
 from sipsensor.sources.nfqueue import BoundQueue, QueueError, QueueThread, owner, state
 from sipsensor.sources.pump import Pump
@@ -182,7 +182,7 @@ class Sensor:
 
     def _failed(self, packet: bytes, ts: int, arrival: int, error: BaseException) -> int:
         """Examining failed, so there is nothing that the engine could answer for."""
-        verdict = self.engine.on_error[0]
+        verdict = self.engine.on_error[arrival == Arrival.OUTBOUND]
         if self.outlets.recording is not None:
             self.outlets.recording.write(packet, ts, len(packet), arrival, verdict)
         self.outlets.failed(packet, ts, arrival, error)

@@ -76,7 +76,9 @@ class NetworkSettings:
         (), "PBX addresses or networks; empty on a host means its own addresses", "list of networks"
     )
     inside: tuple[str, ...] = setting(
-        (), "gateway: interfaces that lead to the protected networks; empty means: found by the routes", "list of interfaces"
+        (),
+        "gateway: interfaces that lead to the protected networks; empty means: found by the routes",
+        "list of interfaces",
     )
     public: tuple[str, ...] = setting((), "our public addresses behind 1:1 NAT; protected as well", "list of networks")
     sip_ports: tuple[int, ...] = setting(
@@ -95,7 +97,9 @@ class TrustSettings:
 class QueueSettings:
     """The kernel queue that the live sensor reads."""
 
-    first: int = setting(5060, "number of the queue of strangers; the next number is the trusted queue", low=0, high=65534)
+    first: int = setting(
+        5060, "number of the queue of strangers; the next number is the trusted queue", low=0, high=65534
+    )
     length: int = setting(8192, "how many packets the kernel holds for strangers", "packets", low=1, high=1048576)
     rules: QueueRules = setting(
         QueueRules.AUTO, 'who makes the queueing rules: "auto" tries nftables, then iptables; "none": you do'
@@ -107,7 +111,10 @@ class FailureSettings:
     """What happens to packets that were not judged: first for strangers, second for the trusted."""
 
     on_error: Pair = setting((Fallback.DROP, Fallback.ACCEPT), "the engine failed on a packet")
-    on_full: Pair = setting((Fallback.DROP, Fallback.ACCEPT), "the queue is full (in observe mode always accept)")
+    on_full: Pair = setting(
+        (Fallback.DROP, Fallback.ACCEPT),
+        "the queue is full, or the kernel shows a part of the packet (observe: accept)",
+    )
     on_death: Pair = setting((Fallback.ACCEPT, Fallback.ACCEPT), "the sensor is not running")
 
 
@@ -177,7 +184,8 @@ class Settings:
         default_factory=no_entries, metadata={"doc": "a section for each detector", "unit": ""}
     )
     rules: Mapping[str, RuleSettings] = field(
-        default_factory=no_entries, metadata={"doc": "a section for each rule whose action you change, by its slug", "unit": ""}
+        default_factory=no_entries,
+        metadata={"doc": "a section for each rule whose action you change, by its slug", "unit": ""},
     )
     signatures: SignatureSettings = section(SignatureSettings, "where signatures come from")
     metrics: MetricsSettings = section(MetricsSettings, "the Prometheus endpoint")
