@@ -32,12 +32,21 @@ class _Sample:
 
     def __init__(self, payload: bytes) -> None:
         text = payload.decode("latin-1")
-        head, _, self.body = text.partition("\r\n\r\n")
+        head, self.end, self.body = text.partition("\r\n\r\n")
         self.start, *rest = head.split("\r\n")
         self.lines: Lines = []
         for line in rest:
-            name, _, value = line.partition(":")
-            self.lines.append((name, value.strip()))
+            if line[:1] in (" ", "\t") and self.lines:
+                name, value = self.lines.pop()
+                self.lines.append((name, value + "\r\n" + line))
+            else:
+                name, _, value = line.partition(":")
+                self.lines.append((name, value.strip()))
+
+    @property
+    def is_message(self) -> bool:
+        """Whether it is a whole head of header lines; what is not has no variants that mean the same."""
+        return bool(self.end and self.lines) and all(name.strip() and name.isprintable() for name, _ in self.lines)
 
     def written(self, lines: Lines, *, end: str = "\r\n", before: str = "", between: str = ": ") -> bytes:
         """The message with these lines; ``between`` stands between a name and its value."""
@@ -52,7 +61,7 @@ def variants_of(signature: Signature, payload: bytes) -> Iterator[tuple[str, byt
     """
     sample = _Sample(payload)
     leaves = leaves_of(signature.match)
-    if any(leaf.field in ("head", "datagram") or leaf.kind == "anomaly" for leaf in leaves) or not sample.lines:
+    if any(leaf.field in ("head", "datagram") or leaf.kind == "anomaly" for leaf in leaves) or not sample.is_message:
         return
     yield from _of_names(sample)
     yield from _of_line_ends(sample)
@@ -179,7 +188,9 @@ def _of_decoys(sample: _Sample, signature: Signature) -> Iterator[tuple[str, byt
     """
     leaves = leaves_of(signature.match)
     headers = {leaf.field.partition(".")[0] for leaf in leaves}
-    positive = all(leaf.kind in TEXT_KINDS or leaf.kind == "sipvicious-tag" for leaf in leaves) and not _forbids(signature.match)
+    positive = all(leaf.kind in TEXT_KINDS or leaf.kind == "sipvicious-tag" for leaf in leaves) and not _forbids(
+        signature.match
+    )
     if len(headers) != 1 or not headers <= set(names.HEADERS) or not positive:
         return
     header = headers.pop()
