@@ -57,6 +57,16 @@ layers: $(VENV)/.dev
 unit: $(VENV)/.dev build
 	@$(PYTEST) tests/unit
 
+.PHONY: golden
+golden: $(VENV)/.dev build ## the cases of pcaps/ give what they gave
+	@$(PYTEST) tests/golden
+
+.PHONY: reference
+reference: build ## write the generated pages of docs/reference/ anew
+	@write() { $(BIN)/python -m "$$1" >"$$2.new" && mv "$$2.new" "$$2"; }; mkdir -p docs/reference; \
+	write sipsensor.config.reference docs/reference/configuration.md; \
+	write sipsensor.signatures.reference docs/reference/signatures.md
+
 .PHONY: test
 test: setup-test ## all that CI runs
 	@$(MAKE) --no-print-directory lint types layers
