@@ -1,4 +1,4 @@
-"""``sipsensor check``: is the configuration good, and what would it do?"""
+"""``sipsensor check``: whether the configuration is good, and what it would do."""
 
 from __future__ import annotations
 
@@ -35,13 +35,23 @@ def command(config_file: Path | None) -> None:
 
 def _said(settings: Settings) -> Iterator[tuple[str, object]]:
     network, failure = settings.network, settings.failure
-    acts = "act: drop what rules that drop match" if settings.mode is Mode.ENFORCE else "accept everything, and tell what it would have dropped"
+    acts = (
+        "act: drop what rules that drop match"
+        if settings.mode is Mode.ENFORCE
+        else "accept everything, and tell what it would have dropped"
+    )
     yield "mode", f"{settings.mode}: {acts}"
     yield "placement", network.placement
-    yield "protected", ", ".join((*network.protected, *network.public)) or "the addresses of this host (replay: requests are inbound)"
+    yield (
+        "protected",
+        ", ".join((*network.protected, *network.public)) or "the addresses of this host (replay: requests are inbound)",
+    )
     yield "SIP ports", ", ".join(map(str, network.sip_ports))
     yield "never judge", ", ".join(settings.trust.allowlist) or "nobody"
-    yield "queues", f"{settings.queue.first} (strangers, {settings.queue.length} packets) and {settings.queue.first + 1} (trusted)"
+    yield (
+        "queues",
+        f"{settings.queue.first} (strangers, {settings.queue.length} packets) and {settings.queue.first + 1} (trusted)",
+    )
     yield "queue rules", settings.queue.rules
     for name, pair in (("on error", failure.on_error), ("when full", failure.on_full), ("when dead", failure.on_death)):
         yield name, f"{pair[0]} strangers, {pair[1]} the trusted"

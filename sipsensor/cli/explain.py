@@ -1,7 +1,7 @@
 """``sipsensor explain``: what each step said of one packet, and why it got its verdict.
 
-The packets before it are judged first, so that the state is what it was. Then ``Witness`` watches the engine judge this one: nothing is judged
-a second time or in another way for the explanation.
+The packets before it are judged first, so that the state is what it was. Then ``Witness`` watches the engine judge
+this one: nothing is judged a second time or in another way for the explanation.
 """
 
 from __future__ import annotations
@@ -28,12 +28,19 @@ _LINE = 80
 
 @click.command("explain")
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--packet", "number", required=True, type=click.IntRange(min=1), metavar="N", help="Its number, as tshark counts frames.")
+@click.option(
+    "--packet",
+    "number",
+    required=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Its number, as tshark counts frames.",
+)
 @options.config
 @options.protected
 @options.observe
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def command(  # noqa: PLR0913 - one argument for each option
+def command(
     *, file: Path, number: int, config_file: Path | None, protected: tuple[str, ...], observe: bool, as_json: bool
 ) -> None:
     """Tell what each step said of one packet, and why it got its verdict."""
@@ -57,27 +64,31 @@ def command(  # noqa: PLR0913 - one argument for each option
 
 
 def _replay_up_to(engine: Engine, file: Path, number: int) -> Packet:
-    """Judge all packets before ``number``, as a replay does, and give that one. Raises CaptureError when there is none."""
+    """Judge all packets before ``number``, as a replay does, and give that one. Raises CaptureError when there is
+    none.
+    """
     if file.is_dir():
         raise CaptureError(f"{file}: is a directory; name the one file whose packets are counted")
     count = 0
     for batch in Capture(file).batches():
         before = number - batch.first_number
-        part = batch if before >= batch.count else _cut(batch, 0, before)
-        if part.index:
+        part = batch if before >= batch.size else _cut(batch, 0, before)
+        if part.records:
             judged, _, _, last = engine.examiner.walk(*part)
             for examined in judged:
                 engine.judge(examined)
             engine.tick(last)
-        if before < batch.count:
+        if before < batch.size:
             return next(packets(_cut(batch, before, before + 1)))
-        count = batch.first_number + batch.count - 1
-    raise CaptureError(f"{file}: has {count} packets; choose --packet from 1 to {count}" if count else f"{file}: has no packets")
+        count = batch.first_number + batch.size - 1
+    raise CaptureError(
+        f"{file}: has {count} packets; choose --packet from 1 to {count}" if count else f"{file}: has no packets"
+    )
 
 
 def _cut(batch: Batch, start: int, end: int) -> Batch:
     size = RECORD.size
-    return batch._replace(index=batch.index[start * size : end * size], first_number=batch.first_number + start)
+    return batch._replace(records=batch.records[start * size : end * size], first_number=batch.first_number + start)
 
 
 def _explain(engine: Engine, witness: Witness, signatures: SignatureSet, packet: Packet) -> dict[str, Any]:
@@ -87,7 +98,11 @@ def _explain(engine: Engine, witness: Witness, signatures: SignatureSet, packet:
     return {
         "packet": packet_facts(packet),
         "examine": examined_facts(examined, signatures),
-        "assemble": {"pieces_in": 1, "messages_out": len(witness.pieces), "unfinished_datagrams": len(engine.assembler.fragments)},
+        "assemble": {
+            "pieces_in": 1,
+            "messages_out": len(witness.pieces),
+            "unfinished_datagrams": len(engine.assembler.fragments),
+        },
         "messages": [message_facts(seen, engine) for seen in witness.messages],
         "decision": decision_facts(decision),
         **({"failed": repr(witness.error)} if witness.error else {}),

@@ -63,7 +63,9 @@ def examined_facts(examined: Examined, signatures: SignatureSet) -> dict[str, An
         "content": _CONTENT.get(examined.content, str(examined.content)),
     }
     if examined.decoded == examine.DECODED_FRAGMENT:
-        facts["fragment"] = f"at byte {examined.fragment_offset}, {'more follow' if examined.fragment_more else 'the last'}"
+        facts["fragment"] = (
+            f"at byte {examined.fragment_offset}, {'more follow' if examined.fragment_more else 'the last'}"
+        )
     facts |= _content_facts(examined, signatures)
     return facts
 
@@ -121,7 +123,11 @@ def message_facts(seen: Seen, engine: Engine) -> dict[str, Any]:
     if isinstance(message, Malformed):
         parsed = f"malformed: {message.reason}, at byte {message.offset}"
     else:
-        parsed = f"request {message.method_name}" if message.is_request else f"response {message.code} to {message.method_name}"
+        parsed = (
+            f"request {message.method_name}"
+            if message.is_request
+            else f"response {message.code} to {message.method_name}"
+        )
     asked = dict(seen.asked)
     return {
         "parse": parsed,
@@ -135,7 +141,9 @@ def message_facts(seen: Seen, engine: Engine) -> dict[str, Any]:
             "outcome": Outcome(observation.outcome).name.lower(),
         },
         "detect": {detector.name: _said(detector.name, asked) for detector in engine.detectors},
-        "decide": decision_facts(seen.decision, engine) if seen.decision else {"verdict": "none: the engine failed before"},
+        "decide": decision_facts(seen.decision, engine)
+        if seen.decision
+        else {"verdict": "none: the engine failed before"},
     }
 
 
@@ -168,9 +176,7 @@ def decision_facts(decision: Decision, engine: Engine | None = None) -> dict[str
 def _why(decision: Decision) -> str:
     if decision.verdict is Verdict.DROP:
         cause = f"rule {decision.rule.slug} drops" if decision.rule else f"reason {decision.reason}"
-        return cause + (
-            "" if decision.effect is Verdict.DROP else "; observe mode accepts the packet all the same"
-        )
+        return cause + ("" if decision.effect is Verdict.DROP else "; observe mode accepts the packet all the same")
     if decision.reason:
         return f"accepted for the reason {decision.reason}"
     return "rules fired, and none of them drops" if decision.alerts else "no rule fired"

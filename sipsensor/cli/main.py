@@ -77,7 +77,14 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version and exit.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and exit.",
+)
 def group() -> None:
     """Sipsensor judges VoIP signalling on the wire, and in capture files.
 
@@ -102,7 +109,9 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = NO
     except OSError as error:
-        code = _fail([f"{error.filename or 'output'}: {error.strerror or error}; check the path, its mode and the space left"])
+        code = _fail(
+            [f"{error.filename or 'output'}: {error.strerror or error}; check the path, its mode and the space left"]
+        )
     except Exception as error:
         if not is_user_error(error):
             raise
@@ -111,12 +120,12 @@ def main() -> NoReturn:
 
 
 def is_user_error(error: Exception) -> bool:
-    """Is the text of this exception made for the user?"""
+    """Whether the text of this exception is made for the user."""
     return any(f"{kind.__module__}.{kind.__qualname__}" in _USER_ERRORS for kind in type(error).__mro__)
 
 
 def _usage(error: click.ClickException) -> str:
-    """click's message in one line, with the way to help."""
+    """The message of click in one line, with the way to help."""
     text = " ".join(error.format_message().split())
     context = getattr(error, "ctx", None)
     if not isinstance(error, click.UsageError):

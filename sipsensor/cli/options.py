@@ -36,7 +36,9 @@ protected = click.option(
     help="Addresses or networks of the PBX, for the direction of packets; may be repeated. In place of network.protected.",
 )
 
-observe = click.option("--observe", is_flag=True, help="Judge as in observe mode: nothing is blocked, what would be is told.")
+observe = click.option(
+    "--observe", is_flag=True, help="Judge as in observe mode: nothing is blocked, what would be is told."
+)
 
 
 def settings_of(config_file: Path | None) -> Settings:

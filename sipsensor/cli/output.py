@@ -1,4 +1,6 @@
-"""Tables and lines for people: rich on a terminal, plain aligned text in a pipe. What came off the wire is escaped before it gets here."""
+"""Tables and lines for people: rich on a terminal, plain aligned text in a pipe. What came off the wire is escaped
+before it gets here.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import click
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Does a person look at it?"""
+    """Whether a person looks at it."""
     return stream.isatty()
 
 
@@ -40,10 +42,15 @@ def _rich_table(title: str, columns: Sequence[str], cells: list[list[str]], righ
 
 
 def _plain_table(title: str, columns: Sequence[str], cells: list[list[str]], right: list[bool]) -> None:
-    widths = [max(len(columns[i]), *(len(row[i]) for row in cells)) if cells else len(columns[i]) for i in range(len(columns))]
+    widths = [
+        max(len(columns[i]), *(len(row[i]) for row in cells)) if cells else len(columns[i]) for i in range(len(columns))
+    ]
     click.echo(title)
     for row in [list(columns), *cells]:
-        parts = [cell.rjust(width) if to_the_right else cell.ljust(width) for cell, width, to_the_right in zip(row, widths, right, strict=True)]
+        parts = [
+            cell.rjust(width) if to_the_right else cell.ljust(width)
+            for cell, width, to_the_right in zip(row, widths, right, strict=True)
+        ]
         click.echo("  " + "  ".join(parts).rstrip())
     click.echo("")
 

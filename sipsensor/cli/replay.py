@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
-from sipsensor.app import Differences, Replay, build_engine
+from sipsensor.app import Differences, Replay, build_engine, calm_collector, load_signatures
 from sipsensor.cli import options, output
 from sipsensor.cli.main import NO
+from sipsensor.engine import Engine
 from sipsensor.export.events import EventLog, Summary
 from sipsensor.export.events.build import timestamp
 from sipsensor.export.events.text import shown
@@ -28,10 +29,14 @@ _SOURCES_SHOWN = 10
 @options.config
 @options.protected
 @options.observe
-@click.option("--filter", "expression", default="", metavar="BPF", help="Judge only packets that match (see pcap-filter(7)).")
+@click.option(
+    "--filter", "expression", default="", metavar="BPF", help="Judge only packets that match (see pcap-filter(7))."
+)
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines, the summary last, instead of tables.")
 @click.option("--fail-on-alert", is_flag=True, help="Exit 1 when a rule fired or a packet was dropped.")
-@click.option("--verify", is_flag=True, help='Compare with the verdicts in a file of "run --record"; exit 1 when one differs.')
+@click.option(
+    "--verify", is_flag=True, help='Compare with the verdicts in a file of "run --record"; exit 1 when one differs.'
+)
 def command(  # noqa: PLR0913 - one argument for each option
     *,
     files: tuple[str, ...],
@@ -52,9 +57,14 @@ def command(  # noqa: PLR0913 - one argument for each option
         compile_filter(expression)
     found = find(files)
     mode = Mode.OBSERVE if observe else Mode.ENFORCE
-    engine = build_engine(settings, mode=mode, protected=protected or None, seed=Replay.SEED)
+    signatures = load_signatures(settings)
+
+    def build() -> Engine:
+        return build_engine(settings, mode=mode, protected=protected or None, signatures=signatures, seed=Replay.SEED)
+
     log = EventLog(sys.stdout.buffer) if as_json else None
-    replay = Replay(engine, log.packet if log else None, expression=expression, verify=verify)
+    replay = Replay(build, log.packet if log else None, expression=expression, verify=verify)
+    calm_collector()
     with _progress(found) as progress:
         replay.run(found, progress)
     if log is not None:
@@ -93,7 +103,9 @@ def _is_no(replay: Replay, *, fail_on_alert: bool) -> bool:
 def _verified(found: Differences) -> bool:
     for line in found.first:
         output.note(shown(line))
-    output.note(f"{found.compared} recorded verdicts compared, {found.different} differ, {found.unrecorded} packets carry none")
+    output.note(
+        f"{found.compared} recorded verdicts compared, {found.different} differ, {found.unrecorded} packets carry none"
+    )
     return found.different > 0 or found.compared == 0
 
 
@@ -112,13 +124,17 @@ def _tables(summary: Summary, mode: Mode, files: int) -> None:
                     total.first_number,
                     timestamp(total.first_ts),
                 )
-                for total in sorted(summary.rules.values(), key=lambda total: (-total.dropped, -total.alerts, total.rule.id))
+                for total in sorted(
+                    summary.rules.values(), key=lambda total: (-total.dropped, -total.alerts, total.rule.id)
+                )
             ),
         )
     top, other = summary.top_sources(_SOURCES_SHOWN)
     if top:
         rows: list[tuple[str, str]] = [(source, f"{count:,}") for source, count in top]
-        output.table("Sources of dropped packets", ("source", "dropped"), [*rows, *([("others", f"{other:,}")] if other else [])])
+        output.table(
+            "Sources of dropped packets", ("source", "dropped"), [*rows, *([("others", f"{other:,}")] if other else [])]
+        )
     output.pairs("Totals", _totals(summary, mode, files))
 
 

@@ -40,7 +40,15 @@ def command(config_file: Path | None, as_json: bool) -> None:  # noqa: FBT001 - 
         f"{len(rules)} rules",
         ("id", "rule", "detector", "action", "confidence", "severity", "name"),
         (
-            (rule.id, rule.slug, rule.detector, actions.get(rule.slug, rule.action), rule.confidence, rule.severity, rule.name)
+            (
+                rule.id,
+                rule.slug,
+                rule.detector,
+                actions.get(rule.slug, rule.action),
+                rule.confidence,
+                rule.severity,
+                rule.name,
+            )
             for rule in rules
         ),
     )

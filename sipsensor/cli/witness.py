@@ -61,7 +61,9 @@ class Witness:
 
 
 class _Watched:
-    """Any room of the engine; ``watched`` names the calls whose result somebody wants to hear, before their arguments."""
+    """Any room of the engine; ``watched`` names the calls whose result somebody wants to hear, before their
+    arguments.
+    """
 
     def __init__(self, room: Any, **watched: Any) -> None:  # noqa: ANN401
         self._room = room

@@ -1,7 +1,8 @@
 """Read one TOML file and give typed settings, or every fault in it at once.
 
-pydantic checks types strictly (a quoted number is no number); keys, ranges and networks are checked here, because their messages must name a
-remedy. Raises ``ConfigError`` with a line for each fault; nothing else comes out of ``load`` for whatever stands in the file.
+pydantic checks types strictly (a quoted number is no number); keys, ranges and networks are checked here, because
+their messages must name a remedy. Raises ``ConfigError`` with a line for each fault; nothing else comes out of
+``load`` for whatever stands in the file.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import RuleSettings, Settings
 from sipsensor.model import Limit
 
+PORT_MAX = 65535
 FILE_LIMIT = 1 << 20
 """Bytes of a configuration file that are read at most."""
 
@@ -57,9 +59,7 @@ def read(path: Path) -> str:
         with path.open("rb") as file:
             raw = file.read(FILE_LIMIT + 1)
     except OSError as error:
-        raise ConfigError(
-            [f"{path}: cannot be read: {error.strerror}; name an existing file with --config"]
-        ) from None
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}; name an existing file with --config"]) from None
     if len(raw) > FILE_LIMIT:
         raise ConfigError([f"{path}: larger than {FILE_LIMIT} bytes; this is no configuration file"])
     try:
@@ -73,7 +73,9 @@ def parse(text: str, source: str) -> Settings:
     try:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError([f"{source}: no valid TOML: {error or 'nested too deep'}; correct the syntax there"]) from None
+        raise ConfigError(
+            [f"{source}: no valid TOML: {str(error) or 'nested too deep'}; correct the syntax there"]
+        ) from None
     faults: list[Fault] = []
     settings = _settings(data, faults)
     if settings is not None:
@@ -104,14 +106,17 @@ def _settings(data: dict[str, Any], faults: list[Fault]) -> Settings | None:
             rules[slug] = rule
     if base is None:
         return None
-    return replace(base, detectors=MappingProxyType(detectors), rules=MappingProxyType(rules))
+    complete: Settings = replace(base, detectors=MappingProxyType(detectors), rules=MappingProxyType(rules))
+    return complete
 
 
 def _detectors(tables: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
     known = detector_settings()
-    for name in tables:
-        if name not in known:
-            faults.append(Fault(f"detectors.{name}", "there is no such detector", _suggest(name, known)))
+    faults.extend(
+        Fault(f"detectors.{name}", "there is no such detector", _suggest(name, known))
+        for name in tables
+        if name not in known
+    )
     made: dict[str, Any] = {}
     for name, kind in known.items():
         checked = _validate_section(kind, tables.get(name, {}), f"detectors.{name}", faults)
@@ -148,7 +153,12 @@ def _is_internal(part: int | str) -> bool:
 
 
 def _message(detail: Mapping[str, Any]) -> str:
-    text = str(detail["msg"]).removeprefix("Value error, ").replace("valid array", "list").replace("an object", "a section")
+    text = (
+        str(detail["msg"])
+        .removeprefix("Value error, ")
+        .replace("valid array", "list")
+        .replace("an object", "a section")
+    )
     text = text[:1].lower() + text[1:]
     given = detail.get("input")
     if isinstance(given, str | int | float | bool):
@@ -239,7 +249,7 @@ def _texts(settings: Settings) -> Iterator[Fault]:
         yield Fault("network.sip_ports", "names no port", "name at least one, as in [5060]")
     listen = settings.metrics.listen
     host, _, port = listen.rpartition(":")
-    if listen and (not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536):
+    if listen and (not host or not port.isascii() or not port.isdigit() or not 0 < int(port) <= PORT_MAX):
         yield Fault("metrics.listen", f"{listen!r} is no address and port", 'write "127.0.0.1:9437" or "[::1]:9437"')
 
 

@@ -1,4 +1,5 @@
-"""The configuration reference, made from the settings themselves: ``python -m sipsensor.config.reference > docs/reference/configuration.md``.
+"""The configuration reference, made from the settings themselves: ``python -m sipsensor.config.reference >
+docs/reference/configuration.md``.
 
 A test compares the file with what this module renders, so the two cannot drift apart.
 """
@@ -102,7 +103,11 @@ def render() -> str:
     for key in keys():
         if key.section != open_section:
             open_section = key.section
-            lines.append(f"\n## `[{key.section}]`\n\n{_section_doc(key.section)}\n" if key.section else "\n## Above all sections\n")
+            lines.append(
+                f"\n## `[{key.section}]`\n\n{_section_doc(key.section)}\n"
+                if key.section
+                else "\n## Above all sections\n"
+            )
             lines.append("| key | default | unit | what it does |\n| --- | --- | --- | --- |")
         unit, doc = (text.replace("|", "\\|") for text in (key.unit, key.doc))
         lines.append(f"| `{key.name}` | `{key.default}` | {unit} | {doc} |")

@@ -1,7 +1,8 @@
 """Every key of the configuration file as a typed field, with its default, its unit and what it does.
 
-A section of the file is a dataclass here; the section of a detector is the dataclass beside that detector (``detect.DETECTORS``). A key
-stands here from the issue that gives it an effect: a key that does nothing would be a lie told to the operator.
+A section of the file is a dataclass here; the section of a detector is the dataclass beside that detector
+(``detect.DETECTORS``). A key stands here from the issue that gives it an effect: a key that does nothing would be a
+lie told to the operator.
 
 Defaults are those of DESIGN 8. Nothing here reads a file or checks a value: ``config.load`` does.
 """

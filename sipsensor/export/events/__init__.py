@@ -1,7 +1,8 @@
-"""Events: JSON lines in the shape of Suricata's EVE, which CrowdSec, Filebeat and every SIEM read (docs/schemas/event.schema.json).
+"""Events: JSON lines in the shape of Suricata's EVE, which CrowdSec, Filebeat and every SIEM read
+(docs/schemas/event.schema.json).
 
-``build`` turns a decision into an event, ``text`` makes what an attacker wrote harmless and secret-free, ``volume`` caps a live log, ``log`` writes
-lines, ``summary`` counts a replay.
+``build`` turns a decision into an event, ``text`` makes what an attacker wrote harmless and secret-free, ``volume``
+caps a live log, ``log`` writes lines, ``summary`` counts a replay.
 """
 
 from sipsensor.export.events.build import event_of

@@ -1,7 +1,9 @@
-"""One decision to one event, in the shape of Suricata's EVE with a ``sipsensor`` object for what EVE lacks (DESIGN 8).
+"""One decision to one event, in the shape of Suricata's EVE with a ``sipsensor`` object for what EVE lacks (DESIGN
+8).
 
-A packet gives at most one event when it is dropped: an ``alert`` of the rule that answers for the drop (``sipsensor.also`` names other rules that
-fired), or a ``drop`` where no rule did. A packet that is let through gives an ``alert`` for each rule that fired.
+A packet gives at most one event when it is dropped: an ``alert`` of the rule that answers for the drop
+(``sipsensor.also`` names other rules that fired), or a ``drop`` where no rule did. A packet that is let through gives
+an ``alert`` for each rule that fired.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ _SIP_CONTENTS = frozenset({CONTENT_REQUEST, CONTENT_RESPONSE, CONTENT_MALFORMED}
 
 
 def timestamp(ts: int) -> str:
-    """``ts`` (ns since the epoch) as RFC 3339 in UTC with microseconds; the digits below are cut, as tcpdump cuts them."""
+    """``ts`` (ns since the epoch) as RFC 3339 in UTC with microseconds; the digits below are cut, as tcpdump cuts
+    them.
+    """
     seconds, rest = divmod(ts, 1_000_000_000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000).isoformat(timespec="microseconds")
 
@@ -124,7 +128,9 @@ def _add_message(event: Event, examined: Examined) -> None:
 
 
 def sip(examined: Examined) -> Event:
-    """The ``sip`` object: EVE's keys, and the header fields it lacks. Absent fields have no key. ``code`` is text, as in EVE."""
+    """The ``sip`` object: EVE's keys, and the header fields it lacks. Absent fields have no key. ``code`` is text, as
+    in EVE.
+    """
     found: Event = {}
     start_line = examined.raw(_START_LINE)
     if examined.content == CONTENT_RESPONSE:

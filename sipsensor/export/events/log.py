@@ -43,7 +43,9 @@ def _open(name: str) -> int:
         file = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     except (OSError, ValueError) as error:
         what = error.strerror if isinstance(error, OSError) else error
-        raise EventLogError(f"events.file: {name}: cannot be written: {what}; name a file this user may write, or \"-\"") from None
+        raise EventLogError(
+            f'events.file: {name}: cannot be written: {what}; name a file this user may write, or "-"'
+        ) from None
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise EventLogError(f'events.file: {name}: is no regular file; name a file, or "-" for standard output')
@@ -53,8 +55,10 @@ def _open(name: str) -> int:
 
 
 def reopen(file: BinaryIO, name: str) -> None:
-    """Let ``file`` write to what ``name`` is now, after rotation moved the old one. The descriptor keeps its number: other threads may be
-    writing. Raises EventLogError, and ``file`` goes on writing where it did. Does nothing for standard output."""
+    """Let ``file`` write to what ``name`` is now, after rotation moved the old one. The descriptor keeps its number:
+    other threads may be writing. Raises EventLogError, and ``file`` goes on writing where it did. Does nothing for
+    standard output.
+    """
     if name == STANDARD_OUTPUT:
         return
     fresh = _open(name)
@@ -63,7 +67,9 @@ def reopen(file: BinaryIO, name: str) -> None:
 
 
 class EventLog:
-    """Writes events as lines to ``target``. With ``cap`` (live) the volume per source and rule is limited; a replay writes all."""
+    """Writes events as lines to ``target``. With ``cap`` (live) the volume per source and rule is limited; a replay
+    writes all.
+    """
 
     def __init__(self, target: Writable, cap: VolumeCap | None = None) -> None:
         self._target = target
@@ -99,7 +105,7 @@ class EventLog:
                     "timestamp": timestamp(one.until),
                     "event_type": "stats",
                     "src_ip": one.source,
-                    "stats": {"left_out": one.count, "rule": one.rule, "since": timestamp(one.since)},
+                    "stats": {"left_out": one.events, "rule": one.rule, "since": timestamp(one.since)},
                 }
             )
 

@@ -48,12 +48,11 @@ class Summary:
         self.drops_by_source: dict[bytes, int] = {}
         self._names: dict[bytes, str] = {}
         self._other_drops = 0
-        self._sources: set[bytes] = set()
+        self._forgotten_sources = 0
+        self.sources_of_messages: set[bytes] = set()
 
     def count(self, examined: Examined, decision: Decision) -> None:
-        """One judged packet."""
-        if decision.observation is not None and len(self._sources) < SOURCES_MAX:
-            self._sources.add(examined.src)
+        """One packet that was dropped, or on which a rule fired."""
         if decision.verdict is Verdict.DROP:
             self._drop(examined, decision)
         for alert in decision.alerts:
@@ -84,8 +83,16 @@ class Summary:
 
     @property
     def sources(self) -> int:
-        """Addresses that sent a message; at most ``SOURCES_MAX``."""
-        return len(self._sources)
+        """Addresses that sent a message; not exact above ``SOURCES_MAX``."""
+        return len(self.sources_of_messages) + self._forgotten_sources
+
+    def bound(self) -> None:
+        """Forget sources beyond the cap; they stay counted, and are counted again when they come back. To be called
+        now and then.
+        """
+        if len(self.sources_of_messages) > SOURCES_MAX:
+            self._forgotten_sources += len(self.sources_of_messages)
+            self.sources_of_messages.clear()
 
     def top_sources(self, most: int = TOP_SOURCES) -> tuple[list[tuple[str, int]], int]:
         """The addresses with the most dropped packets, and the drops of all others together."""

@@ -1,7 +1,7 @@
-"""What came off the wire as text that is safe to show: printable, bounded, and without a guessed password.
+r"""What came off the wire as text that is safe to show: printable, bounded, and without a guessed password.
 
-A control character, a bidirectional override or a byte that is no UTF-8 becomes ``\\x1b``, ``\\u202e``, ``\\xff``: a terminal, a browser and a log
-reader then show what was sent instead of obeying it.
+A control character, a bidirectional override or a byte that is no UTF-8 becomes ``\x1b``, ``\u202e``, ``\xff``: a
+terminal, a browser and a log reader then show what was sent instead of obeying it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def _printable(character: str) -> str:
 
 
 def without_secrets(value: bytes) -> bytes:
-    """``value`` without what a guesser wrote as a password: the user:guess of a SIPVicious tag (threats.md A7) and passwords in URIs."""
+    """``value`` without what a guesser wrote as a password: the user:guess of a SIPVicious tag (threats.md A7) and
+    passwords in URIs.
+    """
     if b":" in value:
         value = _URI_PASSWORD.sub(rb"\1" + REDACTED.encode() + rb"\3", value)
     return _HEX.sub(_without_guess, value)
@@ -58,7 +60,8 @@ def _without_guess(match: re.Match[bytes]) -> bytes:
 
 
 def credentials(value: bytes) -> bytes:
-    """The value of an Authorization header without what a password could be found from: response, cnonce, and all that is unknown.
+    """The value of an Authorization header without what a password could be found from: response, cnonce, and all
+    that is unknown.
 
     Basic credentials are a password in clear: nothing but the scheme is left.
     """

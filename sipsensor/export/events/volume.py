@@ -1,7 +1,7 @@
 """The cap on a live event log: so many events for one source and rule, and a count of what was left out.
 
-A flood must not become a flood of log lines. What is written last after silence says how many came in between (``sipsensor.left_out``); what
-stays uncounted when an attacker stops is told by ``settled``.
+A flood must not become a flood of log lines. What is written last after silence says how many came in between
+(``sipsensor.left_out``); what stays uncounted when an attacker stops is told by ``settled``.
 """
 
 from __future__ import annotations
@@ -21,19 +21,21 @@ class LeftOut(NamedTuple):
 
     source: str
     rule: str
-    count: int
+    events: int
     since: int
     until: int
 
 
 class VolumeCap:
-    """``limit`` events for one source and rule. ``seed``: 16 bytes, so that nobody can choose sources that share a bucket."""
+    """``limit`` events for one source and rule. ``seed``: 16 bytes, so that nobody can choose sources that share a
+    bucket.
+    """
 
     def __init__(self, limit: Limit, seed: bytes, sources: int = SOURCES_MAX) -> None:
         self._limit = limit
         self._seed = seed
         self._sources = sources
-        self._table = RateTable(sources, (tuple(limit),))
+        self._table = RateTable(sources, ((limit.count, limit.seconds),))
         self._waiting: OrderedDict[tuple[str, str], LeftOut] = OrderedDict()
         self.left_out = 0
         """Events not written since the start."""
@@ -44,12 +46,12 @@ class VolumeCap:
         if self._table.charge(keyed_hash(self._seed, f"{source} {rule}".encode()), now):
             self.left_out += 1
             before = self._waiting.get(key) or LeftOut(source, rule, 0, now, now)
-            self._waiting[key] = before._replace(count=before.count + 1, until=now)
+            self._waiting[key] = before._replace(events=before.events + 1, until=now)
             if len(self._waiting) > self._sources:
                 self._waiting.popitem(last=False)
             return -1
         waiting = self._waiting.pop(key, None)
-        return waiting.count if waiting else 0
+        return waiting.events if waiting else 0
 
     def settled(self, now: int) -> Iterator[LeftOut]:
         """What was left out of sources that have been silent for the limit's time; each is told once."""

@@ -44,9 +44,11 @@ class GzipStream:
 
 
 def find(names: Sequence[str]) -> list[Path]:
-    """The capture files behind names of files and directories: files as named, directories searched downwards and sorted by path.
+    """The capture files behind names of files and directories: files as named, directories searched downwards and
+    sorted by path.
 
-    In a directory only what starts like a capture counts. Raises CaptureError for a name that does not exist and a directory without captures.
+    In a directory only what starts like a capture counts. Raises CaptureError for a name that does not exist and a
+    directory without captures.
     """
     found: list[Path] = []
     for name in names:
@@ -54,7 +56,9 @@ def find(names: Sequence[str]) -> list[Path]:
         if path.is_dir():
             inside = [file for file in sorted(path.rglob("*")) if file.is_file() and _looks_like_capture(file)]
             if not inside:
-                raise CaptureError(f"{name}: no capture file in this directory; name a directory with pcap or pcapng files")
+                raise CaptureError(
+                    f"{name}: no capture file in this directory; name a directory with pcap or pcapng files"
+                )
             found.extend(inside)
         elif path.exists():
             found.append(path)
@@ -76,7 +80,9 @@ def _looks_like_capture(path: Path) -> bool:
 
 
 class Capture:
-    """One capture file. ``batches`` goes through it once; ``notices`` then says what the user should know about the reading."""
+    """One capture file. ``batches`` goes through it once; ``notices`` then says what the user should know about the
+    reading.
+    """
 
     def __init__(self, path: Path, expression: str = "") -> None:
         self.path = path
@@ -92,7 +98,9 @@ class Capture:
             with contextlib.closing(self._open()) as stream:
                 self._magic = stream.read(4)
         except OSError as error:
-            raise CaptureError(f"{path}: cannot be read: {error.strerror or error}; check the file and its mode") from None
+            raise CaptureError(
+                f"{path}: cannot be read: {error.strerror or error}; check the file and its mode"
+            ) from None
 
     def _open(self) -> Stream:
         """The file's content, unpacked."""
@@ -107,7 +115,9 @@ class Capture:
         return min(self._counted, self.size)
 
     def batches(self) -> Iterator[Batch]:
-        """The packets of the file that pass the filter. Raises CaptureError when it is no capture, or the filter cannot be compiled."""
+        """The packets of the file that pass the filter. Raises CaptureError when it is no capture, or the filter
+        cannot be compiled.
+        """
         number = 0
         with contextlib.ExitStack() as stack:
             if self._magic == _PCAPNG:
@@ -115,8 +125,8 @@ class Capture:
             else:
                 reader = self._classic()
             for batch in reader.batches():
-                number = batch.first_number + batch.count - 1
-                self._counted += 16 * batch.count + len(batch.data)
+                number = batch.first_number + batch.size - 1
+                self._counted += 16 * batch.size + len(batch.data)
                 yield from self._filtered(batch) if self._expression else (batch,)
         if reader.notice:
             self.notices.append(f"{self.path}: {reader.notice}; read up to its last whole packet, number {number}")
@@ -133,15 +143,17 @@ class Capture:
             return
         matches, data, size = program.filter, batch.data, RECORD.size
         start = -1
-        for position, (_, _, offset, length) in enumerate(RECORD.iter_unpack(batch.index)):
+        for position, (_, _, offset, length) in enumerate(RECORD.iter_unpack(batch.records)):
             if matches(data[offset : offset + length]):
                 if start < 0:
                     start = position
             elif start >= 0:
-                yield batch._replace(index=batch.index[start * size : position * size], first_number=batch.first_number + start)
+                yield batch._replace(
+                    records=batch.records[start * size : position * size], first_number=batch.first_number + start
+                )
                 start = -1
         if start >= 0:
-            yield batch._replace(index=batch.index[start * size :], first_number=batch.first_number + start)
+            yield batch._replace(records=batch.records[start * size :], first_number=batch.first_number + start)
 
     def _program(self, link: int) -> pcapy.BPFProgram | None:
         if link not in self._programs:
@@ -158,7 +170,9 @@ class Capture:
 
 
 def compile_filter(expression: str, link: int = _ETHERNET) -> pcapy.BPFProgram:
-    """libpcap's program for a BPF expression. Raises CaptureError, which names the option, when it cannot be compiled."""
+    """The program of libpcap for a BPF expression. Raises CaptureError, which names the option, when it cannot be
+    compiled.
+    """
     if "\0" in expression:
         raise CaptureError("--filter: contains a null character; see pcap-filter(7)")
     try:

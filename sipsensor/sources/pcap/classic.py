@@ -1,13 +1,15 @@
 """Classic pcap through libpcap (pcapy-ng).
 
-libpcap's plain ``open_offline``, the only one pcapy-ng offers, scales nanosecond files down to microseconds. So such a file goes through a
-pipe in which its magic number reads as that of a microsecond file: libpcap then passes the fractions on as they are. The same pipe takes
-gzip files, so nothing is ever unpacked to disk and memory stays at one pipe.
+libpcap's plain ``open_offline``, the only one pcapy-ng offers, scales nanosecond files down to microseconds. So such
+a file goes through a pipe in which its magic number reads as that of a microsecond file: libpcap then passes the
+fractions on as they are. The same pipe takes gzip files, so nothing is ever unpacked to disk and memory stays at one
+pipe.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import struct
 import threading
@@ -18,10 +20,14 @@ import pcapy
 
 from sipsensor.sources.pcap.base import RECORD, Batch, CaptureError, Stream
 
-BATCH = 4096
+BATCH = 64
+"""Packets of a batch. Few, so that what was read is still in the processor's cache when it is judged: measured, 4,096
+cost a third more in all.
+"""
 MAGIC_MICRO = 0xA1B2C3D4
 MAGIC_NANO = 0xA1B23C4D
 _FILE_HEADER = 24
+_PIPE = 1 << 20
 _PUMPED = 1 << 18
 
 
@@ -43,6 +49,8 @@ class Opened:
         self._stream = stream
         head = self._head(stream)
         read_end, write_end = os.pipe()
+        with contextlib.suppress(OSError):  # beyond what this user may have; the pipe works all the same
+            fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, _PIPE)
         # pcapy reads the file header with the interpreter locked: a feeder thread could not bring it then. It fits into the pipe.
         os.write(write_end, head)
         if len(head) < _FILE_HEADER:
@@ -131,7 +139,9 @@ class Classic:
         yield from self._rescue(number)
 
     def _rescue(self, number: int) -> Iterator[Batch]:
-        """The whole packets of the batch that libpcap threw away because of its error: read again, skip what is out, then one by one."""
+        """The whole packets of the batch that libpcap threw away because of its error: read again, skip what is out,
+        then one by one.
+        """
         opened = self._open()
         link = opened.reader.datalink()
         data, index = bytearray(), bytearray()
