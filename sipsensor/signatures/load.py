@@ -19,6 +19,7 @@ from sipsensor.signatures.validate import place_of, read_rule
 
 SHIPPED = "sipsensor._signatures"
 _MAX_FILE = 4 * 1024 * 1024
+_INCOMPLETE = "signatures: not one shipped rule was found; the installation is incomplete, install sipsensor again"
 
 
 def load(directories: Iterable[Path] = (), *, shipped: Traversable | None = None) -> tuple[Signature, ...]:
@@ -29,13 +30,11 @@ def load(directories: Iterable[Path] = (), *, shipped: Traversable | None = None
     problems = Problems("")
     signatures: list[Signature] = []
     disabled: dict[int, str] = {}
-    origin = resources.files(SHIPPED) if shipped is None else shipped
+    origin = _shipped() if shipped is None else shipped
     for path in _files(origin, problems, "the shipped signatures"):
         signatures += _read_file(path, f"signatures/{path.name}", problems, disabled, local=False)
     if not signatures and not problems.lines:
-        problems.lines.append(
-            "signatures: not one shipped rule was found; the installation is incomplete, install sipsensor again"
-        )
+        problems.lines.append(_INCOMPLETE)
     for directory in directories:
         for path in _files(directory, problems, str(directory)):
             signatures += _read_file(path, str(path), problems, disabled, local=True)
@@ -46,6 +45,13 @@ def load(directories: Iterable[Path] = (), *, shipped: Traversable | None = None
     if not used:
         raise SignatureError(["signatures: every rule is disabled; leave at least one in use"])
     return used
+
+
+def _shipped() -> Traversable:
+    try:
+        return resources.files(SHIPPED)
+    except ModuleNotFoundError:
+        raise SignatureError([_INCOMPLETE]) from None
 
 
 def _files(directory: Traversable, problems: Problems, name: str) -> list[Traversable]:
