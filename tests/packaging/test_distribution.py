@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import tomllib
 import zipfile
@@ -54,7 +55,7 @@ def test_the_wheel_has_nothing_else(distribution: Distribution) -> None:
         for name in distribution.wheel_names
         if not name.startswith(("sipsensor/", "sipsensor-"))
         or name.endswith((".pyx", ".c", ".pyc"))
-        or "test" in name.lower()
+        or name.startswith(("tests/", "sipsensor/tests"))
     }
     assert foreign == set()
 
@@ -122,18 +123,24 @@ def test_the_installed_package_is_not_the_checkout(installed: Path, tmp_path: Pa
     assert str(installed.parent) in where
 
 
-def test_without_signatures_the_command_refuses(installed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", ["nothing", "the empty package", "a folder that is no package"])
+def test_without_signatures_the_command_refuses(installed: Path, tmp_path: Path, left: str) -> None:
     """Zero loaded signatures is an error with one line, never a sensor that finds nothing."""
     find = "import importlib.resources as r; print(r.files('sipsensor._signatures'))"
     folder = Path(succeed([installed / "python", "-c", find], tmp_path).strip())
     aside = folder.with_name("_aside")
     folder.rename(aside)
     try:
+        if left != "nothing":
+            folder.mkdir()
+        if left == "the empty package":
+            (folder / "__init__.py").touch()
         done = run([installed / "sipsensor", "signatures", "list"], tmp_path)
     finally:
+        shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    assert done.returncode == 2, done.stderr
+    assert "installation is incomplete" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
