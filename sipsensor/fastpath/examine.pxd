@@ -1,5 +1,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from sipsensor.fastpath.automaton cimport Findings
 from sipsensor.fastpath.cursor cimport Cursor
 from sipsensor.fastpath.decode cimport Decoded
 from sipsensor.fastpath.matcher cimport Matcher
@@ -37,7 +38,7 @@ cdef class Examiner:
     cdef uint8_t port_is_sip[8192]          # a bit per port
     cdef uint64_t k0
     cdef uint64_t k1
-    cdef uint8_t *truth
+    cdef Findings findings
     cdef uint8_t *found
     cdef Facts scratch
     cdef Header scratch_lines[LINES_MAX]

@@ -18,8 +18,9 @@ from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, ho
 from sipsensor.fastpath.decode cimport (
     DEC_BROKEN, DEC_FRAGMENT, DEC_NOT_IP, DEC_OK, DEC_OTHER, DEC_UNKNOWN_LINK, Decoded, decode, decode_transport,
 )
-from sipsensor.fastpath.hashing cimport Hash, hash_end, hash_part, hash_start, hash_word
-from sipsensor.fastpath.matcher cimport Matcher, owner_of, read_repeat
+from sipsensor.fastpath.fields cimport owner_of, read_repeat
+from sipsensor.fastpath.keys cimport account_key, source_key, source_port_key, transaction_key
+from sipsensor.fastpath.matcher cimport Matcher
 from sipsensor.fastpath.names cimport (
     F_COUNT, F_CSEQ_METHOD, F_FROM_TAG, F_TO_HOST, F_TO_URI, F_TO_USER, F_VIA_BRANCH, F_VIA_HOST, F_VIA_PORT, FIRST_HEADER_FIELD, H_CALL_ID,
     HEADERS_MAX, find_method,
@@ -38,7 +39,6 @@ CONTENT_REQUEST, CONTENT_RESPONSE, CONTENT_MALFORMED = CON_REQUEST, CON_RESPONSE
 
 cdef enum:
     SKIP_MEDIA, SKIP_NOT_IP, SKIP_UNKNOWN_LINK, SKIP_BROKEN, SKIP_OTHER, SKIP_COUNT
-    KEY_TEXT_MAX = 256          # bytes of a normal form that go into a key
     INDEX_RECORD = 16           # of a batch: seconds, fraction, offset, captured length, 32 bits each
 
 _SKIPS = ("media", "not_ip", "unknown_link", "broken", "other_transport")
@@ -70,74 +70,6 @@ cdef str _address_text(const uint8_t *address, int version):
     return str(IPv6Address(PyBytes_FromStringAndSize(<const char *> address, 16))) if version == 6 else ""
 
 
-# --- keys --------------------------------------------------------------------------------------------------------------------------------
-
-
-cdef void _hash_normal(Hash *h, Cursor c, Span span) noexcept nogil:
-    """A URI part in lower-case normal form, cut at KEY_TEXT_MAX."""
-    cdef uint8_t text[KEY_TEXT_MAX]
-    cdef uint32_t i = span.start, size = 0
-    cdef int byte
-    while size < KEY_TEXT_MAX:
-        byte = take(c, &i, span.end, FORM_URI)
-        if byte < 0:
-            break
-        text[size] = lower(byte)
-        size += 1
-    hash_part(h, cursor_over(text, size))
-
-
-cdef inline Cursor _of(Cursor c, Span span) noexcept nogil:
-    return part(c, span.start, span.end - span.start) if span.start != ABSENT else part(c, 0, 0)
-
-
-cdef uint64_t _transaction_key(Cursor c, Facts *f, uint64_t k0, uint64_t k1) noexcept nogil:
-    """RFC 3261 17.1.3 and 17.2.3: top branch, sent-by and CSeq; where the branch has no cookie, Call-ID and From tag join (RFC 2543)."""
-    cdef Hash h = hash_start(k0, k1)
-    cdef Head *head = &f.head
-    cdef Span branch = head.fields[F_VIA_BRANCH], cookie
-    cdef bint response = head.content == CON_RESPONSE
-    cdef uint64_t method = head.method
-    if head.cseq_number < 0 or (branch.start == ABSENT and head.first[H_CALL_ID] < 0):
-        return 0
-    if response:
-        method = find_method(c, head.fields[F_CSEQ_METHOD])
-    hash_part(&h, cursor_over(&f.decoded.dst[0] if response else &f.decoded.src[0], 16))
-    hash_part(&h, _of(c, branch))
-    hash_part(&h, _of(c, head.fields[F_VIA_HOST]))
-    hash_part(&h, _of(c, head.fields[F_VIA_PORT]))
-    hash_word(&h, <uint64_t> head.cseq_number << 8 | method)
-    if branch.start != ABSENT:
-        cookie.start, cookie.end = branch.start, branch.start + 7
-        if branch.end - branch.start >= 7 and same_nocase(c, cookie, cursor_over(b"z9hG4bK", 7)):
-            return hash_end(&h)
-    if head.first[H_CALL_ID] >= 0:
-        hash_part(&h, _of(c, head.lines[head.first[H_CALL_ID]].value))
-    hash_part(&h, _of(c, head.fields[F_FROM_TAG]))
-    return hash_end(&h)
-
-
-cdef void _source_keys(Facts *f, uint64_t k0, uint64_t k1) noexcept nogil:
-    """IPv6 counts per /64: whoever has one address of it has them all."""
-    cdef Hash h = hash_start(k0, k1)
-    hash_part(&h, cursor_over(f.decoded.src, 8 if f.decoded.version == 6 else 16))
-    f.source_key = hash_end(&h)
-    h = hash_start(k0, k1)
-    hash_part(&h, cursor_over(f.decoded.src, 16))
-    hash_word(&h, f.decoded.sport)
-    f.source_port_key = hash_end(&h)
-
-
-cdef void _message_keys(Cursor c, Facts *f, uint64_t k0, uint64_t k1) noexcept nogil:
-    cdef Hash h
-    f.transaction_key = _transaction_key(c, f, k0, k1)
-    if f.head.fields[F_TO_URI].start != ABSENT:
-        h = hash_start(k0, k1)
-        _hash_normal(&h, c, f.head.fields[F_TO_USER])
-        _hash_normal(&h, c, f.head.fields[F_TO_HOST])
-        f.account_key = hash_end(&h)
-
-
 # --- the examiner --------------------------------------------------------------------------------------------------------------------------
 
 
@@ -158,15 +90,17 @@ cdef class Examiner:
             if not 0 < port < 65536:
                 raise ValueError(f"no port has the number {port}")
             self.port_is_sip[port >> 3] |= <uint8_t> (1 << (port & 7))
-        self.truth = <uint8_t *> malloc(matcher.leaf_count + 1)
+        self.findings.truth = <uint8_t *> malloc(matcher.leaf_count + 1)
+        self.findings.reported = <int *> malloc((matcher.leaf_count + 1) * sizeof(int))
         self.found = <uint8_t *> malloc(matcher.rule_count + 1)
-        if self.truth == NULL or self.found == NULL:
+        if self.findings.truth == NULL or self.findings.reported == NULL or self.found == NULL:
             raise MemoryError
         self.scratch.head.lines = self.scratch_lines
         self.other.lines = self.other_lines
 
     def __dealloc__(self):
-        free(self.truth)
+        free(self.findings.truth)
+        free(self.findings.reported)
         free(self.found)
 
     cdef bint _on_sip_port(self, Decoded *d) noexcept nogil:
@@ -192,18 +126,20 @@ cdef class Examiner:
 
     cdef void look_at_payload(self, Cursor payload, Facts *facts) noexcept nogil:
         scan(payload, DIALECT_ANY_LINE_END, self._on_sip_port(&facts.decoded), &facts.head)
-        _source_keys(facts, self.k0, self.k1)
+        facts.source_key = source_key(&facts.decoded, self.k0, self.k1)
+        facts.source_port_key = source_port_key(&facts.decoded, self.k0, self.k1)
         if facts.head.content != CON_REQUEST and facts.head.content != CON_RESPONSE:
             return
-        _message_keys(payload, facts, self.k0, self.k1)
+        facts.transaction_key = transaction_key(payload, &facts.decoded, &facts.head, self.k0, self.k1)
+        facts.account_key = account_key(payload, &facts.head, self.k0, self.k1)
         memset(self.found, 0, self.matcher.rule_count)
-        facts.match_count = self.matcher.match(payload, &facts.head, self.truth, self.found)
+        facts.match_count = self.matcher.match(payload, &facts.head, &self.findings, self.found)
         if facts.head.anomalies >> A_BARE_CR & 1:
             scan(payload, DIALECT_LF_LINE_END, True, &self.other)
             if self.other.line_count != facts.head.line_count or self.other.head_end != facts.head.head_end:
                 facts.head.anomalies |= <uint64_t> 1 << A_AMBIGUOUS_LINE_ENDS
             if self.other.content == CON_REQUEST or self.other.content == CON_RESPONSE:
-                facts.match_count += self.matcher.match(payload, &self.other, self.truth, self.found)
+                facts.match_count += self.matcher.match(payload, &self.other, &self.findings, self.found)
 
     cdef Examined wrap(self, bytes data, int link, int64_t ts, object number, int64_t wire_length, int arrival):
         """The scratch facts as an object of their own."""

@@ -13,3 +13,5 @@ cdef void read_cseq(Cursor c, Span value, Span *number, Span *method) noexcept n
 cdef void read_credentials(Cursor c, Span value, Span *fields) noexcept nogil
 cdef void read_sdp(Cursor c, Span body, Span *fields) noexcept nogil
 cdef uint64_t uri_anomalies(Cursor c, Span uri) noexcept nogil
+cdef int owner_of(int field) noexcept nogil
+cdef void read_repeat(Cursor c, int owner, Span value, Span *fields) noexcept nogil

@@ -7,9 +7,11 @@ first element is read.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memset
 
 from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, find, find_near, is_blank, is_digit, same_nocase, trim
 from sipsensor.fastpath.names cimport (
+    F_CONTACT_DISPLAY, F_CONTACT_TAG, F_FROM_DISPLAY, F_FROM_TAG, F_TO_DISPLAY, F_TO_TAG, H_CONTACT, H_FROM, H_TO, H_VIA,
     F_AUTH_NC, F_AUTH_NONCE, F_AUTH_QOP, F_AUTH_REALM, F_AUTH_RESPONSE, F_AUTH_SCHEME, F_AUTH_URI, F_AUTH_USERNAME, F_SDP_MEDIA, F_SDP_ORIGIN,
     F_SDP_SESSION, F_VIA_BRANCH, F_VIA_HOST, F_VIA_MADDR, F_VIA_PORT, F_VIA_RECEIVED, F_VIA_RPORT, F_VIA_TRANSPORT, end_of_token,
 )
@@ -288,3 +290,27 @@ cdef void read_sdp(Cursor c, Span body, Span *fields) noexcept nogil:
             if slot == F_SDP_MEDIA:
                 return
         i = stop + 1
+
+
+cdef int owner_of(int field) noexcept nogil:
+    """The header whose repetition repeats a derived field, or -1."""
+    if F_FROM_DISPLAY <= field <= F_FROM_TAG:
+        return H_FROM
+    if F_TO_DISPLAY <= field <= F_TO_TAG:
+        return H_TO
+    if F_CONTACT_DISPLAY <= field <= F_CONTACT_TAG:
+        return H_CONTACT
+    if F_VIA_TRANSPORT <= field <= F_VIA_MADDR:
+        return H_VIA
+    return -1
+
+
+cdef void read_repeat(Cursor c, int owner, Span value, Span *fields) noexcept nogil:
+    """Fill the fields derived from header `owner` with those of another of its lines."""
+    if owner == H_VIA:
+        memset(&fields[F_VIA_TRANSPORT], 0xFF, (F_VIA_MADDR - F_VIA_TRANSPORT + 1) * sizeof(Span))
+        read_via(c, value, fields)
+        return
+    cdef int first = F_FROM_DISPLAY if owner == H_FROM else F_TO_DISPLAY if owner == H_TO else F_CONTACT_DISPLAY
+    memset(&fields[first], 0xFF, (F_FROM_TAG - F_FROM_DISPLAY + 1) * sizeof(Span))
+    read_name_addr(c, value, &fields[first])

@@ -1,0 +1,10 @@
+from libc.stdint cimport uint64_t
+
+from sipsensor.fastpath.cursor cimport Cursor
+from sipsensor.fastpath.decode cimport Decoded
+from sipsensor.fastpath.sip cimport Head
+
+cdef uint64_t source_key(Decoded *d, uint64_t k0, uint64_t k1) noexcept nogil
+cdef uint64_t source_port_key(Decoded *d, uint64_t k0, uint64_t k1) noexcept nogil
+cdef uint64_t transaction_key(Cursor c, Decoded *d, Head *head, uint64_t k0, uint64_t k1) noexcept nogil
+cdef uint64_t account_key(Cursor c, Head *head, uint64_t k0, uint64_t k1) noexcept nogil

@@ -1,0 +1,87 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""What state is kept by: keyed hashes of a source, a transaction, an account. 0 means there is nothing to key.
+
+Rules. Keys come out of one pass over bytes that the scan already found; text that goes into one is cut at KEY_TEXT_MAX bytes of its normal form.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, cursor_over, lower, part, same_nocase
+from sipsensor.fastpath.decode cimport Decoded
+from sipsensor.fastpath.hashing cimport Hash, hash_end, hash_part, hash_start, hash_word
+from sipsensor.fastpath.names cimport (
+    F_CSEQ_METHOD, F_FROM_TAG, F_TO_HOST, F_TO_URI, F_TO_USER, F_VIA_BRANCH, F_VIA_HOST, F_VIA_PORT, H_CALL_ID, find_method,
+)
+from sipsensor.fastpath.normal cimport FORM_URI, take
+from sipsensor.fastpath.sip cimport CON_RESPONSE, Head
+
+cdef enum:
+    KEY_TEXT_MAX = 256
+
+
+cdef uint64_t source_key(Decoded *d, uint64_t k0, uint64_t k1) noexcept nogil:
+    """IPv6 counts per /64: whoever has one address of it has them all."""
+    cdef Hash h = hash_start(k0, k1)
+    hash_part(&h, cursor_over(d.src, 8 if d.version == 6 else 16))
+    return hash_end(&h)
+
+
+cdef uint64_t source_port_key(Decoded *d, uint64_t k0, uint64_t k1) noexcept nogil:
+    cdef Hash h = hash_start(k0, k1)
+    hash_part(&h, cursor_over(d.src, 16))
+    hash_word(&h, d.sport)
+    return hash_end(&h)
+
+
+cdef void _hash_normal(Hash *h, Cursor c, Span span) noexcept nogil:
+    """A URI part in lower-case normal form, cut at KEY_TEXT_MAX."""
+    cdef uint8_t text[KEY_TEXT_MAX]
+    cdef uint32_t i = span.start, size = 0
+    cdef int byte
+    while size < KEY_TEXT_MAX:
+        byte = take(c, &i, span.end, FORM_URI)
+        if byte < 0:
+            break
+        text[size] = lower(byte)
+        size += 1
+    hash_part(h, cursor_over(text, size))
+
+
+cdef inline Cursor _of(Cursor c, Span span) noexcept nogil:
+    return part(c, span.start, span.end - span.start) if span.start != ABSENT else part(c, 0, 0)
+
+
+cdef uint64_t transaction_key(Cursor c, Decoded *d, Head *head, uint64_t k0, uint64_t k1) noexcept nogil:
+    """RFC 3261 17.1.3 and 17.2.3: top branch, sent-by and CSeq; where the branch has no cookie, Call-ID and From tag join (RFC 2543)."""
+    cdef Hash h = hash_start(k0, k1)
+    cdef Span branch = head.fields[F_VIA_BRANCH], cookie
+    cdef bint response = head.content == CON_RESPONSE
+    cdef uint64_t method = head.method
+    if head.cseq_number < 0 or (branch.start == ABSENT and head.first[H_CALL_ID] < 0):
+        return 0
+    if response:
+        method = find_method(c, head.fields[F_CSEQ_METHOD])
+    hash_part(&h, cursor_over(&d.dst[0] if response else &d.src[0], 16))
+    hash_part(&h, _of(c, branch))
+    hash_part(&h, _of(c, head.fields[F_VIA_HOST]))
+    hash_part(&h, _of(c, head.fields[F_VIA_PORT]))
+    hash_word(&h, <uint64_t> head.cseq_number << 8 | method)
+    if branch.start != ABSENT:
+        cookie.start, cookie.end = branch.start, branch.start + 7
+        if branch.end - branch.start >= 7 and same_nocase(c, cookie, cursor_over(b"z9hG4bK", 7)):
+            return hash_end(&h)
+    if head.first[H_CALL_ID] >= 0:
+        hash_part(&h, _of(c, head.lines[head.first[H_CALL_ID]].value))
+    hash_part(&h, _of(c, head.fields[F_FROM_TAG]))
+    return hash_end(&h)
+
+
+cdef uint64_t account_key(Cursor c, Head *head, uint64_t k0, uint64_t k1) noexcept nogil:
+    """User and host of the To URI: the AOR of a REGISTER (RFC 3261 10.2)."""
+    cdef Hash h
+    if head.fields[F_TO_URI].start == ABSENT:
+        return 0
+    h = hash_start(k0, k1)
+    _hash_normal(&h, c, head.fields[F_TO_USER])
+    _hash_normal(&h, c, head.fields[F_TO_HOST])
+    return hash_end(&h)

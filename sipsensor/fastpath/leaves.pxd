@@ -1,0 +1,8 @@
+from sipsensor.fastpath.cursor cimport Cursor
+from sipsensor.fastpath.sip cimport Head
+
+cdef enum:
+    K_LITERAL, K_REGEX, K_PRESENT, K_LENGTH, K_COUNT, K_INTEGER, K_ORDER, K_SAME, K_TAG, K_ANOMALY, K_DIGITS
+    LEAF_WIDTH = 5              # numbers per leaf: kind and up to four more
+
+cdef int evaluate_leaf(int *leaf, int *orders, Cursor c, Head *h) noexcept nogil
