@@ -8,7 +8,7 @@ searched at each occurrence: which of them a stack reads differs.
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+
 
 from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at
 from sipsensor.fastpath.fields cimport owner_of, read_repeat

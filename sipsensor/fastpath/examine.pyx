@@ -14,21 +14,18 @@ from libc.string cimport memcpy, memset
 import os
 from ipaddress import IPv6Address
 
-from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, host32, lower, part, same_nocase
+from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, host32, part
 from sipsensor.fastpath.decode cimport (
     DEC_BROKEN, DEC_FRAGMENT, DEC_NOT_IP, DEC_OK, DEC_OTHER, DEC_UNKNOWN_LINK, Decoded, decode, decode_transport,
 )
 from sipsensor.fastpath.fields cimport owner_of, read_repeat
 from sipsensor.fastpath.keys cimport account_key, source_key, source_port_key, transaction_key
 from sipsensor.fastpath.matcher cimport Matcher
-from sipsensor.fastpath.names cimport (
-    F_COUNT, F_CSEQ_METHOD, F_FROM_TAG, F_TO_HOST, F_TO_URI, F_TO_USER, F_VIA_BRANCH, F_VIA_HOST, F_VIA_PORT, FIRST_HEADER_FIELD, H_CALL_ID,
-    HEADERS_MAX, find_method,
-)
-from sipsensor.fastpath.normal cimport FORM_RAW, FORM_URI, form_of, take
+from sipsensor.fastpath.names cimport F_COUNT, FIRST_HEADER_FIELD, HEADERS_MAX
+from sipsensor.fastpath.normal cimport FORM_RAW, form_of, take
 from sipsensor.fastpath.sip cimport (
     A_AMBIGUOUS_LINE_ENDS, A_BARE_CR, CON_KEEPALIVE, CON_MALFORMED, CON_NONE, CON_OTHER, CON_REQUEST, CON_RESPONSE, CON_STUN,
-    DIALECT_ANY_LINE_END, DIALECT_LF_LINE_END, LINES_MAX, Head, Header, scan,
+    DIALECT_ANY_LINE_END, DIALECT_LF_LINE_END, LINES_MAX, Head, Header, forget, scan,
 )
 from sipsensor.fastpath.tables cimport Networks
 
@@ -113,8 +110,7 @@ cdef class Examiner:
         decode(packet, link, &facts.decoded)
         facts.source_key = facts.source_port_key = facts.transaction_key = facts.account_key = 0
         facts.match_count = 0
-        facts.head.content = CON_NONE
-        facts.head.line_count = 0
+        forget(&facts.head)
         if facts.decoded.status != DEC_OK:
             return
         payload = part(packet, facts.decoded.payload, facts.decoded.payload_size)
@@ -184,7 +180,7 @@ cdef class Examiner:
         f.decoded.body, f.decoded.body_size = 0, <uint32_t> len(ip_payload)
         f.source_key = f.source_port_key = f.transaction_key = f.account_key = 0
         f.match_count = 0
-        f.head.content, f.head.line_count = CON_NONE, 0
+        forget(&f.head)
         decode_transport(_bytes(ip_payload), &f.decoded)
         if f.decoded.status == DEC_OK:
             self.look_at_payload(part(_bytes(ip_payload), f.decoded.payload, f.decoded.payload_size), f)
@@ -417,7 +413,6 @@ cdef class Examined:
         f.decoded = self.facts.decoded
         f.transaction_key = f.account_key = 0
         f.match_count = 0
-        f.head.line_count = 0
         owner.look_at_payload(part(self.message(), self.facts.head.following, 0xFFFFFFFF), f)
         examined = owner.wrap(self.data, self.link, self.ts, self.number, self.wire_length, self.arrival)
         examined.message_at = start

@@ -10,9 +10,7 @@ from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from sipsensor.fastpath.automaton cimport (
-    MAYBE, NO, UNKNOWN, YES, Automaton, Findings, build_automaton, free_automaton, ints, run_on_field,
-)
+from sipsensor.fastpath.automaton cimport MAYBE, NO, UNKNOWN, YES, Automaton, Findings, build_automaton, free_automaton, ints, run_on_field
 from sipsensor.fastpath.cursor cimport Cursor
 from sipsensor.fastpath.leaves cimport K_REGEX, LEAF_WIDTH, evaluate_leaf
 from sipsensor.fastpath.sip cimport Head

@@ -47,4 +47,12 @@ cdef struct Head:
     Span fields[F_COUNT]
     Header *lines               # room for LINES_MAX, given by whoever owns the head
 
+cdef inline void forget(Head *h) noexcept nogil:
+    """No message: what is told of a packet whose payload was not scanned. Without it the packet before would show."""
+    h.content, h.malformation, h.method, h.code, h.line_count = CON_NONE, MAL_NONE, 0, 0, 0
+    h.malformed_at = h.head_end = h.following = 0
+    h.anomalies = 0
+    h.cseq_number = h.content_length = -1
+
+
 cdef void scan(Cursor c, int dialect, bint any_first_line, Head *h) noexcept nogil

@@ -7,198 +7,38 @@ an anomaly bit; only what no stack could read is malformed. Work is linear in th
 scans a second time in the other dialect.
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
-from sipsensor.fastpath.cursor cimport (
-    ABSENT, Cursor, Span, at, be32, cursor_over, decimal, find, is_blank, is_digit, is_space, lower, next_control, same_nocase, trim,
-)
-from sipsensor.fastpath.fields cimport (
-    read_credentials, read_cseq, read_name_addr, read_sdp, read_uri, read_via, uri_anomalies,
-)
+from sipsensor.fastpath.cursor cimport Cursor, Span, at, be32, cursor_over, decimal, find, is_blank, is_space, lower, same_nocase, trim
+from sipsensor.fastpath.fields cimport read_credentials, read_cseq, read_name_addr, read_sdp, read_via
+from sipsensor.fastpath.lines cimport find_line_end, flag, line_end, malformed, CR, LF
+from sipsensor.fastpath.startline cimport has_sip_version, read_start_line
 from sipsensor.fastpath.names cimport (
-    F_BODY, F_CODE, F_CONTACT_DISPLAY, F_COUNT, F_CSEQ_METHOD, F_CSEQ_NUMBER, F_DATAGRAM, F_FROM_DISPLAY, F_HEAD, F_METHOD, F_NONE, F_PHRASE,
-    F_START_LINE, F_TO_DISPLAY, F_URI, F_URI_HOST, F_URI_USER, F_VERSION, H_AUTHORIZATION, H_CALL_ID, H_CONTACT, H_CONTENT_LENGTH,
-    H_CONTENT_TYPE, H_CSEQ, H_FROM, H_PROXY_AUTHORIZATION, H_TO, H_VIA, M_OTHER, end_of_token, find_header, find_method,
+    F_BODY, F_CONTACT_DISPLAY, F_CSEQ_METHOD, F_CSEQ_NUMBER, F_DATAGRAM, F_FROM_DISPLAY, F_HEAD, F_METHOD, F_TO_DISPLAY,
+    H_AUTHORIZATION, H_CALL_ID, H_CONTACT, H_CONTENT_LENGTH, H_CONTENT_TYPE, H_CSEQ, H_FROM, H_PROXY_AUTHORIZATION, H_TO, H_VIA,
+    end_of_token, find_header,
 )
 
 cdef enum:
     HEADERS_MANY = 64           # MF-24: our own bound
     VIAS_MANY = 20
-    START_LINE_LONG = 2048      # MF-21
-    CR = 0x0D
-    LF = 0x0A
-
-
-cdef inline void _flag(Head *h, int bit) noexcept nogil:
-    h.anomalies |= <uint64_t> 1 << bit
-
-
-cdef inline uint32_t _line_end(Cursor c, uint32_t i, int dialect, Head *h) noexcept nogil:
-    """How many bytes the line end at `i` has (0: none there), noting bare ones."""
-    cdef int byte = at(c, i)
-    if byte == CR:
-        if at(c, i + 1) == LF:
-            return 2
-        if dialect == DIALECT_LF_LINE_END:
-            return 0
-        _flag(h, A_BARE_CR)
-        return 1
-    if byte == LF:
-        _flag(h, A_BARE_LF)
-        return 1
-    return 0
-
-
-cdef uint32_t _find_line_end(Cursor c, uint32_t i, int dialect, Head *h) noexcept nogil:
-    """Index of the next line end, or the size; NUL and other control bytes on the way are noted."""
-    cdef int byte
-    while True:
-        i = next_control(c, i, c.size)
-        byte = at(c, i)
-        if byte < 0 or byte == LF or (byte == CR and (dialect == DIALECT_ANY_LINE_END or at(c, i + 1) == LF)):
-            return i
-        if byte == 0:
-            _flag(h, A_NUL_IN_HEAD)
-        elif byte != 0x09 and byte != CR:
-            _flag(h, A_CONTROL_IN_HEAD)
-        i += 1
-
-
-cdef bint _is_sip_version(Cursor c, Span token) noexcept nogil:
-    cdef Span name
-    if token.end - token.start < 5:
-        return False
-    name.start, name.end = token.start, token.start + 4
-    return same_nocase(c, name, cursor_over(b"SIP/", 4))
-
-
-cdef void _malformed(Head *h, int why, uint32_t where) noexcept nogil:
-    h.content = CON_MALFORMED
-    h.malformation = <unsigned char> why
-    h.malformed_at = where
-
-
-cdef void _status_line(Cursor c, Span line, Head *h) noexcept nogil:
-    """SIP-Version SP Status-Code SP Reason-Phrase, RFC 3261 7.2."""
-    cdef uint32_t i = line.start, digits
-    cdef Span code
-    while i < line.end and not is_space(at(c, i)):
-        i += 1
-    h.fields[F_VERSION].start, h.fields[F_VERSION].end = line.start, i
-    while i < line.end and is_space(at(c, i)):
-        i += 1
-    code.start = i
-    while i < line.end and is_digit(at(c, i)):
-        i += 1
-    code.end = i
-    digits = code.end - code.start
-    if digits != 3 or at(c, code.start) < 0x31 or at(c, code.start) > 0x37:
-        _malformed(h, MAL_STATUS_CODE, code.start)
-        return
-    h.content = CON_RESPONSE
-    h.method = M_OTHER
-    h.code = <unsigned short> decimal(c, code)
-    h.fields[F_CODE] = code
-    h.fields[F_PHRASE] = trim(c, i, line.end)
-
-
-cdef void _request_line(Cursor c, Span line, bint any_first_line, Head *h) noexcept nogil:
-    """Method SP Request-URI SP SIP-Version, RFC 3261 7.1. Runs of SP and HTAB are tolerated and noted: some stacks do, too."""
-    cdef uint32_t i = line.start, gap
-    cdef Span method, version, uri
-    i = end_of_token(c, i)
-    if i > line.end:
-        i = line.end
-    method.start, method.end = line.start, i
-    if method.start == method.end or (i < line.end and not is_space(at(c, i))):
-        h.content = CON_OTHER
-        return
-    version.end = line.end
-    version.start = line.end
-    while version.start > i and not is_space(at(c, version.start - 1)):
-        version.start -= 1
-    if not _is_sip_version(c, version):
-        # Only where a SIP port and a method's name say that it was meant as SIP: NOTIFY * HTTP/1.1 is not.
-        if any_first_line and find_method(c, method) != M_OTHER and find(c, i, line.end, 0x2F) >= line.end:
-            _malformed(h, MAL_START_LINE, i)
-        elif any_first_line and find_method(c, method) != M_OTHER and _has_sip_version(c, i, line.end):
-            _malformed(h, MAL_START_LINE, i)
-        else:
-            h.content = CON_OTHER
-        return
-    uri = trim(c, i, version.start)
-    h.content = CON_REQUEST
-    h.method = <unsigned char> find_method(c, method)
-    h.fields[F_METHOD] = method
-    h.fields[F_VERSION] = version
-    gap = (uri.start - i) + (version.start - uri.end)
-    if uri.start == uri.end:
-        _flag(h, A_START_LINE_PARTS)
-    elif gap != 2 or at(c, i) != 0x20 or at(c, uri.end) != 0x20:
-        _flag(h, A_START_LINE_SPACING)
-    if h.method == M_OTHER:
-        _flag(h, A_UNKNOWN_METHOD)
-    for i in range(method.start, method.end):
-        if 97 <= at(c, i) <= 122:
-            _flag(h, A_METHOD_CASE)
-            break
-    h.fields[F_URI] = uri
-    read_uri(c, uri, &h.fields[F_URI_USER], &h.fields[F_URI_HOST], &h.fields[F_NONE])
-    h.anomalies |= uri_anomalies(c, uri)
-
-
-cdef bint _has_sip_version(Cursor c, uint32_t start, uint32_t end) noexcept nogil:
-    """"SIP/" somewhere in [start, end), as in a request line with words behind its version."""
-    cdef Span four
-    while True:
-        start = find(c, start, end, 0x2F)
-        if start >= end:
-            return False
-        four.start, four.end = start - 3, start
-        if start >= 3 and same_nocase(c, four, cursor_over(b"SIP", 3)):
-            return True
-        start += 1
-
-
-cdef uint32_t _start_line(Cursor c, uint32_t i, int dialect, bint any_first_line, Head *h) noexcept nogil:
-    """Reads the line at `i`; returns where the next one starts."""
-    cdef uint32_t end = _find_line_end(c, i, dialect, h)
-    cdef uint32_t width
-    cdef Span line = trim(c, i, end)
-    cdef Span token
-    h.fields[F_START_LINE] = line
-    if line.start != i or line.end != end:
-        _flag(h, A_START_LINE_SPACING)
-    if line.end - line.start > START_LINE_LONG:
-        _flag(h, A_LONG_START_LINE)
-    token.start = line.start
-    token.end = line.start + 5 if line.end - line.start > 5 else line.end
-    if _is_sip_version(c, token):
-        _status_line(c, line, h)
-    else:
-        _request_line(c, line, any_first_line, h)
-    if h.content == CON_REQUEST or h.content == CON_RESPONSE:
-        if not same_nocase(c, h.fields[F_VERSION], cursor_over(b"SIP/2.0", 7)):
-            _flag(h, A_VERSION)
-    width = _line_end(c, end, dialect, h)
-    return end + width
 
 
 cdef uint32_t _end_of_value(Cursor c, uint32_t i, int dialect, Head *h, uint32_t *after) noexcept nogil:
     """Where the logical line at `i` ends, folds included (RFC 3261 7.3.1); `after` is where the next one starts."""
     cdef uint32_t width
     while True:
-        i = _find_line_end(c, i, dialect, h)
+        i = find_line_end(c, i, dialect, h)
         if i >= c.size:
-            _flag(h, A_HEADER_UNTERMINATED)
+            flag(h, A_HEADER_UNTERMINATED)
             after[0] = c.size
             return c.size
-        width = _line_end(c, i, dialect, h)
+        width = line_end(c, i, dialect, h)
         if not is_space(at(c, i + width)):
             after[0] = i + width
             return i
-        _flag(h, A_FOLD)
+        flag(h, A_FOLD)
         i += width
 
 
@@ -211,20 +51,20 @@ cdef uint32_t _to_colon(Cursor c, uint32_t i, int dialect, Head *h) noexcept nog
         if byte == 0x3A:
             return i
         if is_space(byte):
-            _flag(h, A_SPACE_BEFORE_COLON)
+            flag(h, A_SPACE_BEFORE_COLON)
             i += 1
         elif byte == CR or byte == LF:
-            width = _line_end(c, i, dialect, h)
+            width = line_end(c, i, dialect, h)
             if width == 0:
                 width = 1           # a bare CR where it ends no line: a control byte
-                _flag(h, A_CONTROL_BEFORE_COLON)
+                flag(h, A_CONTROL_BEFORE_COLON)
             elif not is_space(at(c, i + width)):
                 return c.size
             else:
-                _flag(h, A_FOLD_BEFORE_COLON)
+                flag(h, A_FOLD_BEFORE_COLON)
             i += width
         elif 0 <= byte < 0x20 or byte == 0x7F:
-            _flag(h, A_CONTROL_BEFORE_COLON)
+            flag(h, A_CONTROL_BEFORE_COLON)
             i += 1
         else:
             return c.size
@@ -252,14 +92,14 @@ cdef uint32_t _header_lines(Cursor c, uint32_t i, int dialect, Head *h) noexcept
     cdef uint32_t after, j, end
     cdef Span name, value
     while i < c.size:
-        j = _line_end(c, i, dialect, h)
+        j = line_end(c, i, dialect, h)
         if j:
             return i + j
         name.start = i
         name.end = i = end_of_token(c, i)
         j = i if at(c, i) == 0x3A else _to_colon(c, i, dialect, h)
         if j >= c.size or name.start == name.end:
-            _flag(h, A_BROKEN_HEADER_LINE)
+            flag(h, A_BROKEN_HEADER_LINE)
             _end_of_value(c, i, dialect, h, &after)
             i = after
             continue
@@ -269,10 +109,10 @@ cdef uint32_t _header_lines(Cursor c, uint32_t i, int dialect, Head *h) noexcept
         end = _end_of_value(c, j, dialect, h, &after)
         value = trim(c, j, end)
         if not _add_line(c, name, value, h):
-            _malformed(h, MAL_TOO_MANY_HEADERS, i)
+            malformed(h, MAL_TOO_MANY_HEADERS, i)
             return c.size
         i = after
-    _flag(h, A_NO_HEAD_END)
+    flag(h, A_NO_HEAD_END)
     return c.size
 
 
@@ -300,9 +140,9 @@ cdef void _named_fields(Cursor c, Head *h) noexcept nogil:
         method = h.fields[F_CSEQ_METHOD]
         # RFC 3261 8.1.1.5: below 2**31.
         if h.cseq_number < 0 or h.cseq_number > 0x7FFFFFFF or method.start == method.end:
-            _flag(h, A_CSEQ_UNREADABLE)
+            flag(h, A_CSEQ_UNREADABLE)
         elif h.content == CON_REQUEST and not _same(c, method, h.fields[F_METHOD]):
-            _flag(h, A_CSEQ_METHOD)
+            flag(h, A_CSEQ_METHOD)
 
 
 cdef bint _same(Cursor c, Span a, Span b) noexcept nogil:
@@ -318,19 +158,19 @@ cdef bint _same(Cursor c, Span a, Span b) noexcept nogil:
 cdef void _count_lines(Head *h) noexcept nogil:
     """What is missing, and what stands more than once though it may not (RFC 3261 8.1.1, MF-32)."""
     if h.seen[H_VIA] == 0:
-        _flag(h, A_MISSING_VIA)
+        flag(h, A_MISSING_VIA)
     if h.seen[H_FROM] != 1:
-        _flag(h, A_DUPLICATE_FROM if h.seen[H_FROM] else A_MISSING_FROM)
+        flag(h, A_DUPLICATE_FROM if h.seen[H_FROM] else A_MISSING_FROM)
     if h.seen[H_TO] != 1:
-        _flag(h, A_DUPLICATE_TO if h.seen[H_TO] else A_MISSING_TO)
+        flag(h, A_DUPLICATE_TO if h.seen[H_TO] else A_MISSING_TO)
     if h.seen[H_CALL_ID] != 1:
-        _flag(h, A_DUPLICATE_CALL_ID if h.seen[H_CALL_ID] else A_MISSING_CALL_ID)
+        flag(h, A_DUPLICATE_CALL_ID if h.seen[H_CALL_ID] else A_MISSING_CALL_ID)
     if h.seen[H_CSEQ] != 1:
-        _flag(h, A_DUPLICATE_CSEQ if h.seen[H_CSEQ] else A_MISSING_CSEQ)
+        flag(h, A_DUPLICATE_CSEQ if h.seen[H_CSEQ] else A_MISSING_CSEQ)
     if h.line_count > HEADERS_MANY:
-        _flag(h, A_MANY_HEADERS)
+        flag(h, A_MANY_HEADERS)
     if h.seen[H_VIA] > VIAS_MANY:
-        _flag(h, A_MANY_VIAS)
+        flag(h, A_MANY_VIAS)
 
 
 cdef void _content_length(Cursor c, Head *h) noexcept nogil:
@@ -344,15 +184,15 @@ cdef void _content_length(Cursor c, Head *h) noexcept nogil:
             continue
         value = decimal(c, h.lines[i].value)
         if value < 0 or value > 0x7FFFFFFF:
-            _flag(h, A_LENGTH_UNREADABLE)
+            flag(h, A_LENGTH_UNREADABLE)
         elif h.content_length >= 0 and value != h.content_length:
-            _flag(h, A_LENGTH_DIFFERS)
+            flag(h, A_LENGTH_DIFFERS)
         else:
             h.content_length = value
     if h.content_length < 0:
         return
     if h.content_length > rest:
-        _flag(h, A_LENGTH_LONG)
+        flag(h, A_LENGTH_LONG)
     elif h.content_length < rest:
         _behind_content_length(c, h.head_end + <uint32_t> h.content_length, h)
 
@@ -364,12 +204,12 @@ cdef void _behind_content_length(Cursor c, uint32_t i, Head *h) noexcept nogil:
         i += 1
     if i >= c.size:
         return
-    _flag(h, A_LENGTH_SHORT)
+    flag(h, A_LENGTH_SHORT)
     end = i
     while end < c.size and at(c, end) != CR and at(c, end) != LF:
         end += 1
-    if _has_sip_version(c, i, end):
-        _flag(h, A_FOLLOWING_MESSAGE)
+    if has_sip_version(c, i, end):
+        flag(h, A_FOLLOWING_MESSAGE)
         h.following = i
 
 
@@ -380,7 +220,7 @@ cdef void _body(Cursor c, Head *h) noexcept nogil:
         if at(c, h.head_end + 1) == 0x3D or h.seen[H_CONTENT_TYPE]:
             read_sdp(c, h.fields[F_BODY], h.fields)
             if at(c, h.head_end) == 0x76 and find(c, h.head_end, c.size, 0) < c.size:
-                _flag(h, A_NUL_IN_BODY)
+                flag(h, A_NUL_IN_BODY)
 
 
 cdef bint _keepalive(Cursor c, uint32_t i, Head *h) noexcept nogil:
@@ -418,15 +258,15 @@ cdef void scan(Cursor c, int dialect, bint any_first_line, Head *h) noexcept nog
         return
     h.fields[F_DATAGRAM].start, h.fields[F_DATAGRAM].end = 0, c.size
     if i:
-        _flag(h, A_LEADING_BYTES)
-    i = _start_line(c, i, dialect, any_first_line, h)
+        flag(h, A_LEADING_BYTES)
+    i = read_start_line(c, i, dialect, any_first_line, h)
     if h.content == CON_OTHER or h.content == CON_MALFORMED:
         return
     h.head_end = _header_lines(c, i, dialect, h)
     if h.content == CON_MALFORMED:
         return
     if h.line_count == 0:
-        _malformed(h, MAL_NO_HEADER, i)
+        malformed(h, MAL_NO_HEADER, i)
         return
     h.fields[F_HEAD].start, h.fields[F_HEAD].end = 0, h.head_end
     _named_fields(c, h)
