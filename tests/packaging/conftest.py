@@ -22,8 +22,9 @@ NOT_SOURCES = shutil.ignore_patterns(
 
 @dataclass(frozen=True)
 class Distribution:
-    """The two files that are published, and the names in them."""
+    """The two files that are published, the names in them, and the copy of the checkout that they were built from."""
 
+    tree: Path
     sdist: Path
     wheel: Path
     sdist_names: frozenset[str]
@@ -67,7 +68,7 @@ def distribution(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     with tarfile.open(sdist) as archive:
         inside = frozenset(name.partition("/")[2] for name in archive.getnames())
     with zipfile.ZipFile(wheel) as package:
-        return Distribution(sdist, wheel, inside, frozenset(package.namelist()))
+        return Distribution(tree, sdist, wheel, inside, frozenset(package.namelist()))
 
 
 @pytest.fixture(scope="session")

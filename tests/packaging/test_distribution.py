@@ -21,24 +21,24 @@ def below(folder: Path, suffix: str, base: Path) -> set[str]:
     return {str(path.relative_to(base)) for path in folder.rglob(f"*{suffix}")}
 
 
-def test_the_wheel_has_each_module_compiled_and_typed(distribution: Distribution, repository: Path) -> None:
+def test_the_wheel_has_each_module_compiled_and_typed(distribution: Distribution) -> None:
+    tree = distribution.tree
     names = distribution.wheel_names
-    sources = below(repository / "sipsensor", ".pyx", repository)
+    sources = below(tree / "sipsensor", ".pyx", tree)
     assert sources
     for source in sources:
         stem = source.removesuffix(".pyx")
         built = [name for name in names if name.startswith(f"{stem}.") and name.endswith(".so")]
         assert len(built) == 1, source
-    assert below(repository / "sipsensor", ".pyi", repository) <= names
-    assert below(repository / "sipsensor", ".pxd", repository) <= names
-    assert below(repository / "sipsensor", ".py", repository) <= names
+    assert below(tree / "sipsensor", ".pyi", tree) <= names
+    assert below(tree / "sipsensor", ".pxd", tree) <= names
+    assert below(tree / "sipsensor", ".py", tree) <= names
     assert "sipsensor/py.typed" in names
 
 
-def test_the_wheel_has_every_signature(distribution: Distribution, repository: Path) -> None:
-    shipped = {
-        f"sipsensor/_signatures/{name}" for name in below(repository / "signatures", ".toml", repository / "signatures")
-    }
+def test_the_wheel_has_every_signature(distribution: Distribution) -> None:
+    tree = distribution.tree
+    shipped = {f"sipsensor/_signatures/{name}" for name in below(tree / "signatures", ".toml", tree / "signatures")}
     carried = {
         name
         for name in distribution.wheel_names
@@ -70,11 +70,12 @@ def test_the_wheel_says_what_it_is(distribution: Distribution) -> None:
     assert len(licence) == 1
 
 
-def test_the_sdist_builds_from_sources_and_carries_its_tests(distribution: Distribution, repository: Path) -> None:
+def test_the_sdist_builds_from_sources_and_carries_its_tests(distribution: Distribution) -> None:
+    tree = distribution.tree
     names = distribution.sdist_names
     for folder in ("sipsensor", "signatures", "tests"):
         for suffix in (".py", ".pyx", ".pxd", ".pyi", ".toml"):
-            assert below(repository / folder, suffix, repository) <= names, (folder, suffix)
+            assert below(tree / folder, suffix, tree) <= names, (folder, suffix)
     assert {
         "Makefile",
         "LICENSE",
