@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 60
 JOBS := $(shell nproc 2>/dev/null || echo 1)
+# Where fuzzing starts from: the cases, and the folder of more captures where the environment names one.
+FUZZ_CORPUS := $(if $(wildcard pcaps),$(CURDIR)/pcaps) $(SIPSENSOR_CAPTURES)
 PACKAGE := pyproject.toml setup.py .ci/environment .ci/build.txt
 PYTEST := $(BIN)/python -m pytest
 
@@ -98,7 +100,7 @@ pythons: ## unit, property and golden tests on every Python that is here: make p
 
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## mutate a corpus against fastpath/ under the sanitizers: make fuzz SECONDS=60
-	@.ci/sanitized $(VENV) tests/fuzz/fuzz_fastpath.py --seconds $(SECONDS)
+	@.ci/sanitized $(VENV) tests/fuzz/fuzz_fastpath.py --seconds $(SECONDS) $(FUZZ_CORPUS)
 
 .PHONY: coverage
 coverage: $(VENV)/.dev ## which lines the tests reach, those of the compiled modules included
