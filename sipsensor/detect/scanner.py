@@ -29,6 +29,8 @@ _FIELDS_QUOTED = 4
 _VALUE_MAX = 128
 """Characters of a field that are quoted."""
 _CREDENTIALS = frozenset(("authorization", "proxy-authorization"))
+_WHOLE = frozenset(("head", "datagram"))
+"""Fields that hold everything, credentials included: their length is quoted."""
 _STATUS_CLASSES = range(WHAT_STATUS + 1, WHAT_STATUS + 8)
 _HEX = re.compile(rb"(?:[0-9a-fA-F]{2}){4,}")
 _GUESS = re.compile(rb"([^:]*):.*\x01[0-9]+", re.DOTALL)
@@ -90,10 +92,14 @@ def evidence(examined: Examined, fields: Sequence[str]) -> dict[str, str | int]:
         else:
             value = examined.norm(FIELDS[name])
         if value is not None:
-            found[name] = (
-                REDACTED if name in _CREDENTIALS or name.startswith("auth.") else _printable(without_guesses(value))
-            )
+            found[name] = _quoted(name, value)
     return found
+
+
+def _quoted(name: str, value: bytes) -> str:
+    if name in _WHOLE:
+        return f"{len(value)} bytes"
+    return REDACTED if name in _CREDENTIALS or name.startswith("auth.") else _printable(without_guesses(value))
 
 
 def without_guesses(value: bytes) -> bytes:

@@ -46,8 +46,10 @@ def read_tree(table: object, problems: Problems, path: str = "match", depth: int
     if depth == MAX_DEPTH:
         problems.add(path, f"all, any and not are nested more than {MAX_DEPTH} deep; split the rule")
         return None
+    before = len(problems.lines)
     problems.unknown(table, [combination], f"{path}.")
-    return _read_node(combination, table[combination], problems, f"{path}.{combination}", depth)
+    node = _read_node(combination, table[combination], problems, f"{path}.{combination}", depth)
+    return node if len(problems.lines) == before else None
 
 
 def _read_node(kind: str, inside: object, problems: Problems, path: str, depth: int) -> Tree | None:
