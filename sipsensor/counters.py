@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath.examine import CONTENT_NONE
-from sipsensor.fastpath.names import ANOMALIES, METHODS
+from sipsensor.fastpath import examine, names
 from sipsensor.model import KIND_WHATS, KINDS, WHAT_MALFORMED, WHAT_STATUS, AppProtocol, Reason, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sipsensor.fastpath.examine import Examined
     from sipsensor.model import Decision, Observation
 
 _TCP = 6
@@ -33,11 +31,11 @@ class Counters:
         self.reasons = dict.fromkeys(Reason, 0)
         self.alerts: dict[str, int] = {}
         """By slug of the rule."""
-        self.anomalies = dict.fromkeys(ANOMALIES, 0)
+        self.anomalies = dict.fromkeys(names.ANOMALIES, 0)
         self.kinds = [0] * KINDS
         """Messages by kind."""
 
-    def count(self, examined: Examined, decision: Decision) -> None:
+    def count(self, examined: examine.Examined, decision: Decision) -> None:
         """One packet and what was decided of it."""
         self.packets += 1
         self.bytes += examined.wire_length
@@ -49,7 +47,7 @@ class Counters:
             self.reasons[decision.reason] += 1
         for alert in decision.alerts:
             self.alerts[alert.rule.slug] = self.alerts.get(alert.rule.slug, 0) + 1
-        if examined.transport == _TCP and examined.content != CONTENT_NONE and examined.payload_length:
+        if examined.transport == _TCP and examined.content != examine.CONTENT_NONE and examined.payload_length:
             self.unassembled_tcp += 1
 
     def count_message(self, observation: Observation) -> None:
@@ -62,7 +60,7 @@ class Counters:
             self.malformed += 1
         anomalies = examined.anomalies
         if anomalies:
-            for name, bit in ANOMALIES.items():
+            for name, bit in names.ANOMALIES.items():
                 if anomalies >> bit & 1:
                     self.anomalies[name] += 1
 
@@ -77,7 +75,7 @@ class Counters:
         share = len(self.kinds) // len(AppProtocol)
         for offset, count in enumerate(self.kinds[protocol * share : (protocol + 1) * share]):
             totals[offset % KIND_WHATS] += count
-        for number, method in enumerate((*METHODS, b"other")):
+        for number, method in enumerate((*names.METHODS, b"other")):
             yield method.decode(), totals[number]
         for status in range(1, 8):
             yield f"{status}xx", totals[WHAT_STATUS + status]

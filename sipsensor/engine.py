@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sipsensor.decide.policy import Policy
     from sipsensor.detect.base import Detector
-    from sipsensor.fastpath.examine import Examined, Examiner
+    from sipsensor.fastpath import examine
     from sipsensor.model import Alert, Observation, Packet
     from sipsensor.protocols.base import Malformed
     from sipsensor.reassembly.assembler import Assembler
@@ -31,7 +31,7 @@ _INBOUND, _OUTBOUND = int(Arrival.INBOUND), int(Arrival.OUTBOUND)
 _ACCEPT = Verdict.ACCEPT
 
 
-def _ignore(_examined: Examined, _error: BaseException) -> None:
+def _ignore(_examined: examine.Examined, _error: BaseException) -> None:
     pass
 
 
@@ -45,14 +45,14 @@ class Engine:
     def __init__(  # noqa: PLR0913  (the rooms of the house, by name)
         self,
         *,
-        examiner: Examiner,
+        examiner: examine.Examiner,
         assembler: Assembler,
         tracker: Tracker,
         detectors: Sequence[Detector],
         policy: Policy,
         on_error: tuple[Verdict, Verdict] = (Verdict.DROP, Verdict.ACCEPT),
         on_unseen: Verdict = Verdict.DROP,
-        report_error: Callable[[Examined, BaseException], None] = _ignore,
+        report_error: Callable[[examine.Examined, BaseException], None] = _ignore,
     ) -> None:
         self.examiner = examiner
         self.assembler = assembler
@@ -69,7 +69,7 @@ class Engine:
         """Examine and judge one packet."""
         return self.judge(self.examiner.examine(packet))
 
-    def judge(self, examined: Examined) -> Decision:
+    def judge(self, examined: examine.Examined) -> Decision:
         """The decision on one examined packet. Never raises: what goes wrong inside is counted, reported and answered by ``on_error``."""
         try:
             decision = self._judge(examined)
@@ -85,7 +85,7 @@ class Engine:
         for detector in self.detectors:
             detector.tick(now)
 
-    def _judge(self, examined: Examined) -> Decision:
+    def _judge(self, examined: examine.Examined) -> Decision:
         if examined.arrival == _FORGED:
             return self.policy.drop(Reason.SPOOFED)
         decision = self._judge_whole(examined)
@@ -95,7 +95,7 @@ class Engine:
             return self.policy.drop(Reason.UNINSPECTED, None, decision.alerts, decision.observation)
         return decision
 
-    def _judge_whole(self, examined: Examined) -> Decision:
+    def _judge_whole(self, examined: examine.Examined) -> Decision:
         pieces = self.assembler.assemble(examined)
         if not pieces:
             return Decision(_ACCEPT, Reason.INCOMPLETE)
@@ -106,7 +106,7 @@ class Engine:
                 decisions.append(self._judge_message(message, piece))
         return severest(decisions) if decisions else Decision(_ACCEPT, Reason.NOT_OURS)
 
-    def _judge_message(self, message: sip.SipMessage | Malformed, examined: Examined) -> Decision:
+    def _judge_message(self, message: sip.SipMessage | Malformed, examined: examine.Examined) -> Decision:
         observation = self.tracker.track(message, examined)
         self.counters.count_message(observation)
         if self.policy.trust.exempts(observation):
@@ -124,7 +124,7 @@ class Engine:
                 alerts.extend(found)
         return alerts
 
-    def _failed(self, examined: Examined, error: Exception) -> Decision:
+    def _failed(self, examined: examine.Examined, error: Exception) -> Decision:
         self.counters.errors += 1
         self.report_error(examined, error)
         # What comes out of the PBX itself is no stranger's.

@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING
 from sipsensor.model import Direction
 
 if TYPE_CHECKING:
-    from sipsensor.fastpath.examine import Examined
-    from sipsensor.fastpath.tables import Networks
+    from sipsensor.fastpath import examine, tables
     from sipsensor.model import Observation
 
 
 class Trust:
     """Knows the allowlist."""
 
-    def __init__(self, allowlist: Networks) -> None:
+    def __init__(self, allowlist: tables.Networks) -> None:
         self.allowlist = allowlist
 
     def exempts(self, observation: Observation) -> bool:
         """Whether the remote end of this message is allowlisted."""
         if not self.allowlist:
             return False
-        examined: Examined = observation.examined
+        examined: examine.Examined = observation.examined
         inbound = observation.direction == Direction.INBOUND
         return examined.src_in(self.allowlist) if inbound else examined.dst_in(self.allowlist)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath.names import METHODS
-from sipsensor.fastpath.tables import RateTable
+from sipsensor.fastpath import names, tables
 from sipsensor.model import (
     WHAT_STATUS,
     Action,
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
     from sipsensor.detect.base import Services
     from sipsensor.model import Observation
 
-_REGISTER, _INVITE = METHODS.index(b"REGISTER"), METHODS.index(b"INVITE")
-_FREE = frozenset((METHODS.index(b"ACK"), METHODS.index(b"CANCEL")))
+_REGISTER, _INVITE = names.METHODS.index(b"REGISTER"), names.METHODS.index(b"INVITE")
+_FREE = frozenset((names.METHODS.index(b"ACK"), names.METHODS.index(b"CANCEL")))
 """Never a transaction of their own in a flood: an ACK ends one, a CANCEL belongs to its INVITE."""
 
 
@@ -111,10 +110,10 @@ class Flood:
     def __init__(self, settings: FloodSettings, _services: Services | None = None) -> None:
         entries = settings.sources_max
         self.settings = settings
-        self.registers = RateTable(entries, _pairs(settings.register_source, settings.register_source_sustained))
-        self.aors = RateTable(entries, _pairs(settings.register_aor))
-        self.invites = RateTable(entries, _pairs(settings.invite_source, settings.invite_source_sustained))
-        self.any = RateTable(entries, _pairs(settings.source))
+        self.registers = tables.RateTable(entries, _pairs(settings.register_source, settings.register_source_sustained))
+        self.aors = tables.RateTable(entries, _pairs(settings.register_aor))
+        self.invites = tables.RateTable(entries, _pairs(settings.invite_source, settings.invite_source_sustained))
+        self.any = tables.RateTable(entries, _pairs(settings.source))
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """The limits that this transaction goes beyond."""

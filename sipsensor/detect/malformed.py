@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath.names import ANOMALIES
+from sipsensor.fastpath import names
 from sipsensor.model import (
     WHAT_MALFORMED,
     Action,
@@ -120,8 +120,8 @@ _BY_ANOMALY = (
     ),
 )
 
-_BITS = tuple((rule, tuple((name, 1 << ANOMALIES[name]) for name in names)) for rule, names in _BY_ANOMALY)
-_ANY_BIT = sum({bit for _, names in _BITS for _, bit in names})
+_BITS = tuple((rule, tuple((name, 1 << names.ANOMALIES[name]) for name in shapes)) for rule, shapes in _BY_ANOMALY)
+_ANY_BIT = sum({bit for _, bits in _BITS for _, bit in bits})
 
 
 class MalformedShapes:
@@ -145,8 +145,8 @@ class MalformedShapes:
         if not anomalies & _ANY_BIT:
             return ()
         found = []
-        for rule, names in _BITS:
-            shapes = [name for name, bit in names if anomalies & bit]
+        for rule, bits in _BITS:
+            shapes = [name for name, bit in bits if anomalies & bit]
             if shapes:
                 found.append(Alert(rule, observation, {"shape": " ".join(shapes)}))
         return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sipsensor.model import WHAT_MALFORMED, AppProtocol
 
 if TYPE_CHECKING:
-    from sipsensor.fastpath.examine import Examined
+    from sipsensor.fastpath import examine
 
 
 class Malformed:
@@ -18,7 +18,7 @@ class Malformed:
     what = WHAT_MALFORMED
     is_request = True  # it asks something of its receiver, if only to fail
 
-    def __init__(self, examined: Examined, protocol: AppProtocol, reason: str, offset: int) -> None:
+    def __init__(self, examined: examine.Examined, protocol: AppProtocol, reason: str, offset: int) -> None:
         self.examined = examined
         self.protocol = protocol
         self.reason = reason

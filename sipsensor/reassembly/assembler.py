@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath.examine import DECODED_FRAGMENT
+from sipsensor.fastpath import examine
 from sipsensor.reassembly.fragments import Fragments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sipsensor.fastpath.examine import Examined, Examiner
 
 MESSAGES_MAX = 16
 """Messages looked at in one datagram. No stack reads a second one from UDP; pipelining over TCP stays below this."""
@@ -22,13 +21,13 @@ MESSAGES_MAX = 16
 class Assembler:
     """Holds the unfinished datagrams. One per engine."""
 
-    def __init__(self, examiner: Examiner, fragments: Fragments | None = None) -> None:
+    def __init__(self, examiner: examine.Examiner, fragments: Fragments | None = None) -> None:
         self._examiner = examiner
         self.fragments = Fragments() if fragments is None else fragments
 
-    def assemble(self, examined: Examined) -> Sequence[Examined]:
+    def assemble(self, examined: examine.Examined) -> Sequence[examine.Examined]:
         """The messages that this packet completes. Empty: it is a piece of something that is not whole yet."""
-        if examined.decoded == DECODED_FRAGMENT:
+        if examined.decoded == examine.DECODED_FRAGMENT:
             whole = self.fragments.add(examined, self._examiner)
             if whole is None:
                 return ()

@@ -1,7 +1,8 @@
 """IPv4 and IPv6 fragments to whole datagrams (RFC 791 3.2, RFC 8200 4.5), bounded in datagrams, pieces and bytes.
 
 Overlaps: a piece that repeats what is there byte for byte is ignored; one that differs makes the whole datagram rejected,
-because which version a host believes depends on the host (RFC 5722 forbids overlaps for IPv6 altogether). At a cap the oldest unfinished datagram goes.
+because which version a host believes depends on the host (RFC 5722 forbids overlaps for IPv6 altogether). At a cap the
+oldest unfinished datagram goes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from sipsensor.model import NANOSECONDS
 
 if TYPE_CHECKING:
-    from sipsensor.fastpath.examine import Examined, Examiner
+    from sipsensor.fastpath import examine
 
 DATAGRAM_MAX = 65_535
 PIECES_MAX = 64
@@ -43,7 +44,7 @@ class Fragments:
     def __len__(self) -> int:
         return len(self._unfinished)
 
-    def add(self, piece: Examined, examiner: Examiner) -> Examined | None:
+    def add(self, piece: examine.Examined, examiner: examine.Examiner) -> examine.Examined | None:
         """The whole datagram when ``piece`` completes one, else None."""
         key = piece.fragment_key
         datagram = self._unfinished.get(key)
@@ -74,7 +75,7 @@ class Fragments:
         datagram = self._unfinished[key] = _Datagram(now + self._life)
         return datagram
 
-    def _put(self, datagram: _Datagram, piece: Examined) -> bool:
+    def _put(self, datagram: _Datagram, piece: examine.Examined) -> bool:
         """Lay the piece into the buffer; False when that cannot complete anything."""
         if datagram.rejected:
             return False

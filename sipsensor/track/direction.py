@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from sipsensor.model import Arrival, Direction
 
 if TYPE_CHECKING:
-    from sipsensor.fastpath.examine import Examined
-    from sipsensor.fastpath.tables import Networks
+    from sipsensor.fastpath import examine, tables
 
 _INBOUND, _OUTBOUND = Direction.INBOUND, Direction.OUTBOUND
 _UNKNOWN, _FROM_INSIDE = int(Arrival.UNKNOWN), int(Arrival.OUTBOUND)
@@ -17,10 +16,10 @@ _UNKNOWN, _FROM_INSIDE = int(Arrival.UNKNOWN), int(Arrival.OUTBOUND)
 class Directions:
     """Knows the protected networks."""
 
-    def __init__(self, protected: Networks) -> None:
+    def __init__(self, protected: tables.Networks) -> None:
         self.protected = protected
 
-    def of(self, examined: Examined, *, is_request: bool) -> Direction:
+    def of(self, examined: examine.Examined, *, is_request: bool) -> Direction:
         """The direction of one message.
 
         Live, the hook or interface it came through says it. On replay its addresses do; where neither or both ends are protected,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sipsensor.model import Direction, Observation, Standing, kind_of
 
 if TYPE_CHECKING:
-    from sipsensor.fastpath.examine import Examined
+    from sipsensor.fastpath import examine
     from sipsensor.protocols.base import Malformed
     from sipsensor.protocols.sip import SipMessage
     from sipsensor.track.direction import Directions
@@ -24,7 +24,7 @@ class Tracker:
         self.directions = directions
         self.transactions = transactions
 
-    def track(self, message: SipMessage | Malformed, examined: Examined) -> Observation:
+    def track(self, message: SipMessage | Malformed, examined: examine.Examined) -> Observation:
         """What is known of this message."""
         request = message.is_request
         direction = self.directions.of(examined, is_request=request)

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sipsensor.fastpath.tables import SeenTable
-
-if TYPE_CHECKING:
-    from sipsensor.fastpath.examine import Examined
+from sipsensor.fastpath import examine, tables
 
 TRANSACTION_SECONDS = 32
 """64 * T1, RFC 3261 17.1.1.2: the longest that a client retransmits."""
@@ -17,8 +12,8 @@ class Transactions:
     """Counts the datagrams of each transaction. Bounded; a transaction pushed out counts as new when it comes again."""
 
     def __init__(self, capacity: int = 65_536) -> None:
-        self.table = SeenTable(capacity, TRANSACTION_SECONDS)
+        self.table = tables.SeenTable(capacity, TRANSACTION_SECONDS)
 
-    def repeats(self, examined: Examined) -> int:
+    def repeats(self, examined: examine.Examined) -> int:
         """How many datagrams of this transaction came before this one. 0 for a message that names no transaction."""
         return self.table.touch(examined.transaction_key, examined.ts)

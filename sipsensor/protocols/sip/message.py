@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sipsensor.fastpath.examine import CONTENT_MALFORMED, CONTENT_REQUEST, CONTENT_RESPONSE
-from sipsensor.fastpath.names import FIELDS, MALFORMATIONS, METHOD_OTHER, METHODS
+from sipsensor.fastpath import examine, names
 from sipsensor.model import WHAT_STATUS, AppProtocol
 from sipsensor.protocols.base import Malformed
 
-if TYPE_CHECKING:
-    from sipsensor.fastpath.examine import Examined
+METHOD_NAMES = tuple(method.decode() for method in names.METHODS)
+_MALFORMATION_NAMES = {number: name for name, number in names.MALFORMATIONS.items()}
 
-METHOD_NAMES = tuple(method.decode() for method in METHODS)
-_MALFORMATION_NAMES = {number: name for name, number in MALFORMATIONS.items()}
-
-_URI, _PHRASE, _START_LINE, _BODY = FIELDS["uri"], FIELDS["phrase"], FIELDS["start-line"], FIELDS["body"]
-_METHOD, _VERSION, _CSEQ_METHOD = FIELDS["method"], FIELDS["version"], FIELDS["cseq.method"]
-_USER_AGENT, _SERVER = FIELDS["user-agent"], FIELDS["server"]
-_MESSAGES = frozenset((CONTENT_REQUEST, CONTENT_RESPONSE))
-_AUTHORIZATION, _PROXY_AUTHORIZATION = FIELDS["authorization"], FIELDS["proxy-authorization"]
+_URI, _PHRASE, _START_LINE, _BODY = (
+    names.FIELDS["uri"],
+    names.FIELDS["phrase"],
+    names.FIELDS["start-line"],
+    names.FIELDS["body"],
+)
+_METHOD, _VERSION, _CSEQ_METHOD = names.FIELDS["method"], names.FIELDS["version"], names.FIELDS["cseq.method"]
+_USER_AGENT, _SERVER = names.FIELDS["user-agent"], names.FIELDS["server"]
+_MESSAGES = frozenset((examine.CONTENT_REQUEST, examine.CONTENT_RESPONSE))
+_AUTHORIZATION, _PROXY_AUTHORIZATION = names.FIELDS["authorization"], names.FIELDS["proxy-authorization"]
 
 
 class SipMessage:
@@ -29,19 +28,19 @@ class SipMessage:
 
     protocol = AppProtocol.SIP
 
-    def __init__(self, examined: Examined) -> None:
+    def __init__(self, examined: examine.Examined) -> None:
         self.examined = examined
-        self.is_request = examined.content == CONTENT_REQUEST
+        self.is_request = examined.content == examine.CONTENT_REQUEST
         self.what: int = examined.method if self.is_request else WHAT_STATUS + examined.code // 100
         """The third part of the message's kind: method number, or WHAT_STATUS + status class."""
 
     def get(self, name: str) -> bytes | None:
         """The named field or header (``names.FIELDS``) as sent. Raises KeyError for a name that is in no list."""
-        return self.examined.raw(FIELDS[name])
+        return self.examined.raw(names.FIELDS[name])
 
     def norm(self, name: str) -> bytes | None:
         """The same in its normal form."""
-        return self.examined.norm(FIELDS[name])
+        return self.examined.norm(names.FIELDS[name])
 
     @property
     def method(self) -> bytes | None:
@@ -53,9 +52,9 @@ class SipMessage:
         """From the closed list, or "other"; for a response that of its CSeq."""
         if self.is_request:
             number = self.examined.method
-            return METHOD_NAMES[number] if number != METHOD_OTHER else "other"
+            return METHOD_NAMES[number] if number != names.METHOD_OTHER else "other"
         sent = (self.examined.raw(_CSEQ_METHOD) or b"").upper()
-        return sent.decode() if sent in METHODS else "other"
+        return sent.decode() if sent in names.METHODS else "other"
 
     @property
     def code(self) -> int:
@@ -98,11 +97,11 @@ class SipMessage:
         return self.examined.raw(_AUTHORIZATION) is not None or self.examined.raw(_PROXY_AUTHORIZATION) is not None
 
 
-def parse(examined: Examined) -> SipMessage | Malformed | None:
+def parse(examined: examine.Examined) -> SipMessage | Malformed | None:
     """The view, a malformed message, or None when this is no SIP. Never raises on input."""
     content = examined.content
     if content in _MESSAGES:
         return SipMessage(examined)
-    if content == CONTENT_MALFORMED:
+    if content == examine.CONTENT_MALFORMED:
         return Malformed(examined, AppProtocol.SIP, _MALFORMATION_NAMES[examined.malformation], examined.malformed_at)
     return None
