@@ -175,7 +175,7 @@ def _remedy(kind: type[Any], location: tuple[int | str, ...]) -> str:
         if found is None:
             break
         inner = get_type_hints(kind)[found.name]
-        if isinstance(inner, type) and is_dataclass(inner):
+        if isinstance(inner, type) and is_dataclass(inner) and inner is not Limit:
             kind = inner
             continue
         unit = f" [{found.metadata['unit']}]" if found.metadata.get("unit") else ""

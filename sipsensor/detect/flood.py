@@ -81,7 +81,8 @@ class FloodSettings:
         },
     )
     sources_max: int = field(
-        default=65_536, metadata={"doc": "Sources, and AORs, remembered at a time.", "unit": "entries"}
+        default=65_536,
+        metadata={"doc": "Sources, and AORs, remembered at a time.", "unit": "entries", "low": 8, "high": 1 << 24},
     )
 
 

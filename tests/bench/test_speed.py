@@ -103,11 +103,11 @@ def test_head_split_in_python(benchmark: BenchmarkFixture, packets: list[Packet]
 
 
 def read_only(path: Path) -> int:
-    return sum(len(batch.index) // 16 for batch in Capture(path).batches())
+    return sum(batch.size for batch in Capture(path).batches())
 
 
 def replay(path: Path) -> int:
-    run = Replay(build_engine(defaults(), mode=Mode.ENFORCE, protected=["192.0.2.1"]))
+    run = Replay(lambda: build_engine(defaults(), mode=Mode.ENFORCE, protected=["192.0.2.1"]))
     run.run([path])
     return run.summary.packets
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from ipaddress import IPv6Address
 from typing import Any
 
 from sipsensor.export.events.build import timestamp
+from sipsensor.export.events.text import shown
 from sipsensor.fastpath.examine import Examined
-from sipsensor.model import Decision, Reason, Rule, Verdict
+from sipsensor.model import Cut, Decision, Reason, Rule, Verdict
 
 TOP_SOURCES = 100
 SOURCES_MAX = 1 << 20
 """Sources told apart; those beyond are counted together under "other"."""
+
+CUTS_MAX = 10_000
+"""Cuts listed one by one."""
 
 
 class RuleTotal:
@@ -55,6 +60,9 @@ class Summary:
         """One packet that was dropped, or on which a rule fired."""
         if decision.verdict is Verdict.DROP:
             self._drop(examined, decision)
+        for cut in decision.cuts:
+            if len(self.cuts) < CUTS_MAX:
+                self.cuts.append(_cut(cut))
         for alert in decision.alerts:
             total = self.rules.get(alert.rule.slug)
             if total is None:
@@ -136,3 +144,15 @@ class Summary:
             "event_type": "summary",
             "summary": self.as_object(),
         }
+
+
+def _cut(cut: Cut) -> dict[str, Any]:
+    address = IPv6Address(cut.address)
+    return {
+        "scope": str(cut.scope),
+        "src_ip": str(address.ipv4_mapped or address),
+        "account": None if cut.account is None else shown(cut.account),
+        "rule": cut.rule.slug,
+        "from": timestamp(cut.since),
+        "until": timestamp(cut.until),
+    }

@@ -13,7 +13,7 @@ import fcntl
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import IO
 
 import pcapy
@@ -120,7 +120,7 @@ class Classic:
     def _open(self) -> Opened:
         return Opened(self._open_stream, self._name, piped=self._piped)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Generator[Batch, None, None]:
         """All whole packets in order. Raises CaptureError before the first batch when libpcap does not know the file."""
         opened = self._open()
         link, number = opened.reader.datalink(), 1

@@ -30,6 +30,10 @@ packet that counts.
 """
 
 
+_DLT_OF_LINKTYPE = {100: 11, 101: 12, 102: 15, 103: 16, 106: 19}
+"""Numbers in files that differ from libpcap's own on Linux (pcap/dlt.h); ``Batch.link`` is the latter, from either reader."""
+
+
 class Damage(Exception):  # noqa: N818 - it ends the reading, it is not an error of the program
     """The file cannot be read further from here."""
 
@@ -212,7 +216,7 @@ class Pcapng:
             elif code == 0:
                 break
             position += 4 + (size + 3) // 4 * 4
-        return Interface(link, snap_length, multiplier, divisor, offset)
+        return Interface(_DLT_OF_LINKTYPE.get(link, link), snap_length, multiplier, divisor, offset)
 
 
 def _resolution(value: int) -> tuple[int, int]:

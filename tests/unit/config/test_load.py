@@ -1,0 +1,177 @@
+from pathlib import Path
+
+import pytest
+
+from sipsensor.config.errors import ConfigError
+from sipsensor.config.load import FILE_LIMIT, defaults, load, network_fault, parse
+from sipsensor.config.reference import keys
+from sipsensor.config.settings import Fallback, QueueRules
+from sipsensor.detect.flood import FloodSettings
+from sipsensor.model import Action, Limit, Mode
+
+
+def lines_of(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "f.toml")
+    return list(caught.value.lines)
+
+
+def test_an_empty_file_gives_every_default() -> None:
+    assert parse("", "f.toml") == defaults()
+    assert isinstance(defaults().detectors["flood"], FloodSettings)
+
+
+def test_every_key_of_the_reference_is_taken_with_its_default_written_out() -> None:
+    text, section = [], ""
+    for key in keys():
+        if key.section == 'rules."<slug>"' or key.default == "not set":
+            continue
+        if key.section != section:
+            section = key.section
+            text.append(f"[{section}]")
+        text.append(f"{key.name} = {key.default}")
+    assert len(text) > 30
+    assert parse("\n".join(text), "f.toml") == defaults()
+
+
+def test_values_arrive_typed() -> None:
+    settings = parse(
+        """
+        mode = "enforce"
+        [network]
+        protected = ["192.0.2.10", "2001:db8::/32"]
+        sip_ports = [5060, 5080]
+        [failure]
+        on_full = ["accept", "accept"]
+        [queue]
+        rules = "iptables"
+        [signatures]
+        directories = ["/etc/sipsensor/signatures"]
+        [detectors.flood]
+        action = "drop"
+        register_source = { count = 5, seconds = 60 }
+        [rules."scanner.sipvicious.user-agent"]
+        action = "alert"
+        """,
+        "f.toml",
+    )
+    assert settings.mode is Mode.ENFORCE
+    assert settings.network.protected == ("192.0.2.10", "2001:db8::/32")
+    assert settings.network.sip_ports == (5060, 5080)
+    assert settings.failure.on_full == (Fallback.ACCEPT, Fallback.ACCEPT)
+    assert settings.queue.rules is QueueRules.IPTABLES
+    assert settings.signatures.directories == (Path("/etc/sipsensor/signatures"),)
+    flood = settings.detectors["flood"]
+    assert (flood.action, flood.register_source) == (Action.DROP, Limit(5, 60))
+    assert settings.rules["scanner.sipvicious.user-agent"].action is Action.ALERT
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("mod = 1", 'f.toml: mod: unknown key; did you mean "mode"?'),
+        ("[network]\nprotectd = []", 'f.toml: network.protectd: unknown key; did you mean "protected"?'),
+        ("[bans]\nfirst = '10m'", "f.toml: bans: unknown key; remove it; known here: mode, "),
+        ("mode = 'watch'", "f.toml: mode: input should be 'observe' or 'enforce', not 'watch'; expected: "),
+        ("[queue]\nfirst = '5060'", "f.toml: queue.first: input should be a valid integer, not '5060'; expected"),
+        ("[queue]\nfirst = 1.5", "f.toml: queue.first: input should be a valid integer, not 1.5; expected"),
+        ("[queue]\nfirst = true", "f.toml: queue.first: input should be a valid integer, not True; expected"),
+        ("[queue]\nfirst = 65535", "f.toml: queue.first: 65535 is out of range; choose a number from 0 to 65534"),
+        ("[network]\nsip_ports = [0]", "f.toml: network.sip_ports: 0 is out of range; choose a number from 1 to 65535"),
+        ("[network]\nsip_ports = []", "f.toml: network.sip_ports: names no port; name at least one, as in [5060]"),
+        ("network = 3", "f.toml: network: input should be a section, not 3; "),
+        ("[failure]\non_error = ['drop']", "f.toml: failure.on_error.1: field required; expected: "),
+        ("[failure]\non_error = 'drop'", "f.toml: failure.on_error: input should be a list, not 'drop'; expected: "),
+        (
+            "[trust]\nallowlist = ['10.0.0.1/8']",
+            "f.toml: trust.allowlist: '10.0.0.1/8' has bits set behind its prefix; write \"10.0.0.0/8\"",
+        ),
+        ("[network]\nprotected = ['pbx']", "f.toml: network.protected: 'pbx' is no address or network; write "),
+        ("[metrics]\nlisten = '9437'", "f.toml: metrics.listen: '9437' is no address and port; write "),
+        ("[metrics]\nlisten = ':99999'", "f.toml: metrics.listen: ':99999' is no address and port; write "),
+        ("[detectors.fload]", 'f.toml: detectors.fload: there is no such detector; did you mean "flood"?'),
+        ("[detectors]\nflood = 1", "f.toml: detectors.flood: is not a section; write it as [detectors.flood]"),
+        ("detectors = 1", 'f.toml: detectors: is not a section; write it as [detectors."<name>"]'),
+        ("[detectors.flood]\nx = 1", "f.toml: detectors.flood.x: unknown key; remove it; known here: action, "),
+        (
+            "[detectors.flood]\nsource = { count = 0, seconds = 1 }",
+            "f.toml: detectors.flood.source.count: 0 is out of range; choose a number from 1 to 2147483647",
+        ),
+        (
+            "[detectors.flood]\nsource = { count = 1, seconds = 0 }",
+            "f.toml: detectors.flood.source.seconds: 0 is out of range; choose a number from 1 to 31622400",
+        ),
+        (
+            "[detectors.flood]\nsource = { count = 1 }",
+            "f.toml: detectors.flood.source.seconds: field required; expected [count in seconds]: ",
+        ),
+        ("[detectors.flood]\naction = 'kill'", "f.toml: detectors.flood.action: input should be 'off', 'alert' or"),
+        ("rules = 1", 'f.toml: rules: is not a section; write it as [rules."<name>"]'),
+        ("[rules.'a.b']", 'f.toml: rules."a.b": has no action; add action = "off", "alert" or "drop"'),
+        ("[rules.'a.b']\nactoin = 'off'", 'f.toml: rules."a.b".actoin: unknown key; did you mean "action"?'),
+        ("[rules]\na = 1", 'f.toml: rules."a": is not a section; write it as [rules."a"]'),
+        ("a = ", "f.toml: no valid TOML: Invalid value (at end of document); correct the syntax there"),
+        ("mode = 1979-05-27", "f.toml: mode: input should be 'observe' or 'enforce', not '1979-05-27'; "),
+    ],
+)
+def test_each_fault_is_one_line_with_file_key_and_remedy(text: str, line: str) -> None:
+    found = lines_of(text)
+    assert any(one.startswith(line) for one in found), found
+    assert all("\n" not in one and "; " in one for one in found)
+
+
+def test_all_faults_come_at_once() -> None:
+    found = lines_of(
+        """
+        mode = "x"
+        y = 1
+        [network]
+        sip_ports = [99999]
+        [detectors.flood]
+        source = { count = 0, seconds = 0 }
+        [detectors.nothing]
+        [rules.z]
+        """
+    )
+    assert [line.split(": ")[1] for line in found] == [
+        "y",
+        "mode",
+        "detectors.nothing",
+        "detectors.flood.source.count",
+        "detectors.flood.source.seconds",
+        'rules."z"',
+    ]
+    both = lines_of("[network]\nsip_ports = [99999]\nprotected = ['x']\n[detectors.flood]\naction = 3")
+    assert len(both) == 3
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    cases = {
+        "nowhere.toml": (None, "cannot be read: No such file or directory; name an existing file with --config"),
+        "latin.toml": (b"mode = 'caf\xe9'", "byte 11 is not UTF-8; save the file as UTF-8"),
+        "large.toml": (b"#" * (FILE_LIMIT + 1), f"larger than {FILE_LIMIT} bytes; this is no configuration file"),
+        "deep.toml": (b"a = " + b"[" * 100_000, "no valid TOML: "),
+    }
+    for name, (content, what) in cases.items():
+        file = tmp_path / name
+        if content is not None:
+            file.write_bytes(content)
+        with pytest.raises(ConfigError) as caught:
+            load(file)
+        (line,) = caught.value.lines
+        assert line.startswith(f"{file}: {what}")
+    with pytest.raises(ConfigError, match="Is a directory"):
+        load(tmp_path)
+
+
+def test_load_reads_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "sipsensor.toml"
+    file.write_text('mode = "enforce"  # a comment, and an umlaut: ü\n', encoding="utf-8")
+    assert load(file).mode is Mode.ENFORCE
+
+
+def test_network_fault_takes_addresses_and_networks() -> None:
+    for text in ("192.0.2.1", "192.0.2.0/24", "2001:db8::1", "2001:db8::/32", "0.0.0.0/0"):
+        assert network_fault(text) is None
+    for text in ("", "x", "192.0.2", "192.0.2.0/33", "192.0.2.1/24", "2001:db8::1/32"):
+        assert network_fault(text) is not None
