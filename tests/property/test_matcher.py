@@ -58,24 +58,35 @@ ANCHORED = st.lists(st.tuples(LITERAL, st.booleans(), st.booleans()), min_size=1
 
 LEAVES = st.one_of(
     st.tuples(st.just("literal"), TEXT_FIELDS, VIEWS, st.booleans(), ANCHORED),
-    st.tuples(st.just("regex"), TEXT_FIELDS, VIEWS, st.booleans(), st.lists(LITERAL, min_size=1, max_size=2).map(tuple)),
+    st.tuples(
+        st.just("regex"), TEXT_FIELDS, VIEWS, st.booleans(), st.lists(LITERAL, min_size=1, max_size=2).map(tuple)
+    ),
     st.tuples(st.just("present"), TEXT_FIELDS),
-    st.builds(lambda kind, field, bounds: (kind, field, *bounds), st.sampled_from(["length", "integer", "digits"]), TEXT_FIELDS, BOUNDS),
+    st.builds(
+        lambda kind, field, bounds: (kind, field, *bounds),
+        st.sampled_from(["length", "integer", "digits"]),
+        TEXT_FIELDS,
+        BOUNDS,
+    ),
     st.builds(lambda field, bounds: ("count", field, *bounds), HEADER_FIELDS | st.just(0), BOUNDS),
     st.builds(
         lambda full, names: ("order", full, tuple(HEADERS[name] for name in names)),
         st.booleans(),
         st.lists(st.sampled_from(["from", *HEADER_NAMES]), min_size=1, max_size=4, unique=True),
     ),
-    st.builds(lambda other: ("same", FIELDS["from.user"], FIELDS[other]), st.sampled_from(["from.display", "from.tag"])),
+    st.builds(
+        lambda other: ("same", FIELDS["from.user"], FIELDS[other]), st.sampled_from(["from.display", "from.tag"])
+    ),
 )
 
 
 def trees(count: int) -> st.SearchStrategy[Any]:
     return st.recursive(
         st.integers(0, count - 1),
-        lambda part: st.tuples(st.sampled_from(["all", "any"]), st.lists(part, min_size=1, max_size=3).map(tuple))
-        | st.tuples(st.just("not"), part),
+        lambda part: (
+            st.tuples(st.sampled_from(["all", "any"]), st.lists(part, min_size=1, max_size=3).map(tuple))
+            | st.tuples(st.just("not"), part)
+        ),
         max_leaves=6,
     )
 
@@ -121,7 +132,7 @@ def plain_text(kind: str, parts: Sequence[Any], values: list[bytes]) -> bool | N
     return False
 
 
-def plain_order(full: bool, wanted: tuple[int, ...], order: list[int]) -> bool:
+def plain_order(full: object, wanted: tuple[int, ...], order: list[int]) -> bool:
     if full:
         return list(wanted) == order
     places = [order.index(number) if number in order else -1 for number in wanted]
@@ -130,19 +141,21 @@ def plain_order(full: bool, wanted: tuple[int, ...], order: list[int]) -> bool:
 
 def plain_tree(tree: Any, truth: list[bool | None]) -> bool | None:  # noqa: ANN401
     if isinstance(tree, int):
-        return truth[tree]
+        return truth[int(tree)]
     if tree[0] == "not":
         inner = plain_tree(tree[1], truth)
         return None if inner is None else not inner
     parts = [plain_tree(part, truth) for part in tree[1]]
-    deciding = tree[0] == "any"
+    deciding: bool = tree[0] == "any"
     if deciding in parts:
         return deciding
     return None if None in parts else not deciding
 
 
 @given(plans(), MESSAGES)
-def test_the_matcher_agrees_with_a_plain_reading(plan: tuple[list[tuple[Any, ...]], list[Any]], message: Message) -> None:
+def test_the_matcher_agrees_with_a_plain_reading(
+    plan: tuple[list[tuple[Any, ...]], list[Any]], message: Message
+) -> None:
     leaves, rules = plan
     (examined,) = messages_of(Examiner(Matcher(leaves, rules), seed=bytes(16)), message.payload)
     truth = [plain_leaf(leaf, message) for leaf in leaves]

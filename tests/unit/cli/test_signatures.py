@@ -133,7 +133,10 @@ def test_a_wrong_sample_is_exit_1_and_shown(run: Any, directory: Path) -> None: 
     assert "9001 scanner.local.user-agent: sample three: must pass, but scanner.local.user-agent fires\n" in ran.out
     assert "  User-Agent: my-probe\n" in ran.out
     assert ran.out.endswith(" 1 with the wrong answer\n")
-    *_, failed, _ = [found for found in run("test", "9001", "--directory", directory, "--json").objects if not found.get("ok")], None
+    *_, failed, _ = (
+        [found for found in run("test", "9001", "--directory", directory, "--json").objects if not found.get("ok")],
+        None,
+    )
     assert failed[0]["problem"] == "must pass, but scanner.local.user-agent fires"
     assert bytes.fromhex(failed[0]["hex"]).startswith(b"OPTIONS ")
 

@@ -6,7 +6,17 @@ from sipsensor.detect.base import Services
 from sipsensor.detect.scanner import REDACTED, Scanner, ScannerSettings, evidence, without_guesses
 from sipsensor.fastpath.examine import Examined, Examiner
 from sipsensor.fastpath.names import METHOD_OTHER
-from sipsensor.model import KIND_WHATS, WHAT_MALFORMED, WHAT_STATUS, Alert, AppProtocol, Direction, Observation, Standing, When
+from sipsensor.model import (
+    KIND_WHATS,
+    WHAT_MALFORMED,
+    WHAT_STATUS,
+    Alert,
+    AppProtocol,
+    Direction,
+    Observation,
+    Standing,
+    When,
+)
 from sipsensor.protocols import sip
 from sipsensor.signatures import SignatureSet, compile_signatures, load
 from sipsensor.signatures.samples import messages_of
@@ -21,7 +31,9 @@ def look(payload: bytes, signatures: SignatureSet = SHIPPED) -> Examined:
     return messages_of(Examiner(signatures.matcher), payload)[0]
 
 
-def observe(payload: bytes, signatures: SignatureSet = SHIPPED, direction: Direction = Direction.INBOUND) -> list[Alert]:
+def observe(
+    payload: bytes, signatures: SignatureSet = SHIPPED, direction: Direction = Direction.INBOUND
+) -> list[Alert]:
     examined = look(payload, signatures)
     scanner = Scanner(ScannerSettings(), Services(signatures))
     observation = Observation(sip.parse(examined), examined, AppProtocol.SIP, direction, 0, Standing.STRANGER)
@@ -48,7 +60,11 @@ def test_each_rule_is_told_once() -> None:
 
 def test_a_suspicion_is_confirmed() -> None:
     signatures = compile_signatures([signature(Leaf("regex", "user-agent", "^probe/[0-9]+$"))])
-    assert [len(observe(message(f"User-Agent: {agent}"), signatures)) for agent in ("probe/1", "probe/x", "phone")] == [1, 0, 0]
+    assert [len(observe(message(f"User-Agent: {agent}"), signatures)) for agent in ("probe/1", "probe/x", "phone")] == [
+        1,
+        0,
+        0,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +79,12 @@ def test_the_direction_of_a_rule(direction: Direction | None, fires: tuple[bool,
 def test_it_judges_every_request_and_response() -> None:
     scanner = Scanner(ScannerSettings(), Services(SHIPPED))
     (interest,) = scanner.interests
-    assert (interest.when, interest.protocol, interest.direction, interest.standings) == (When.JUDGE, AppProtocol.SIP, None, None)
+    assert (interest.when, interest.protocol, interest.direction, interest.standings) == (
+        When.JUDGE,
+        AppProtocol.SIP,
+        None,
+        None,
+    )
     assert interest.whats is not None
     whats = set(interest.whats)
     assert whats >= {*range(METHOD_OTHER + 1), *(WHAT_STATUS + digit for digit in range(1, 8))}
@@ -78,7 +99,9 @@ def test_it_has_each_rule_once() -> None:
 
 
 def test_a_guessed_password_is_never_quoted() -> None:
-    payload = message(f'From: "100" <sip:100@b>;tag={GUESS}', 'Authorization: Digest username="100",response="0123456789abcdef"')
+    payload = message(
+        f'From: "100" <sip:100@b>;tag={GUESS}', 'Authorization: Digest username="100",response="0123456789abcdef"'
+    )
     alerts = observe(payload)
     assert "scanner.svcrack.tag" in {alert.rule.slug for alert in alerts}
     quoted = str([alert.evidence for alert in alerts])
@@ -107,7 +130,9 @@ def test_guesses_are_taken_out_of_any_text(value: bytes, said: bytes) -> None:
 
 
 def test_evidence_is_printable_and_bounded() -> None:
-    payload = message("User-Agent: a\x1b[31m\xe2\x80\xae\xff", "Subject: " + "s" * 500, "Server: x", "Organization: y", "Reason: z")
+    payload = message(
+        "User-Agent: a\x1b[31m\xe2\x80\xae\xff", "Subject: " + "s" * 500, "Server: x", "Organization: y", "Reason: z"
+    )
     shown = evidence(look(payload), ("user-agent", "subject", "server", "organization", "reason"))
     assert shown["user-agent"] == "a\\x1b[31m\\u202e\\xff"
     assert shown["subject"] == "s" * 125 + "..."

@@ -10,10 +10,24 @@ from sipsensor.signatures.schema import Signature, Tree
 
 def signature(match: Tree, number: int = 9001, **other: object) -> Signature:
     made = Signature(
-        id=number, slug=f"scanner.test.n{number}", rev=3, name="A test", protocol=AppProtocol.SIP, direction=Direction.INBOUND, match=match,
-        confidence=Confidence.HIGH, severity=2, action=Action.DROP, references=(), false_positives="", positive=(), negative=(), since="0.1.0",
-        modified="2026-11-22", file="local.toml",
-    )  # fmt: skip
+        id=number,
+        slug=f"scanner.test.n{number}",
+        rev=3,
+        name="A test",
+        protocol=AppProtocol.SIP,
+        direction=Direction.INBOUND,
+        match=match,
+        confidence=Confidence.HIGH,
+        severity=2,
+        action=Action.DROP,
+        references=(),
+        false_positives="",
+        positive=(),
+        negative=(),
+        since="0.1.0",
+        modified="2026-11-22",
+        file="local.toml",
+    )
     return replace(made, **other)  # type: ignore[arg-type]
 
 

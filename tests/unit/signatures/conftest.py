@@ -43,7 +43,9 @@ Write = Callable[..., Path]
 def write(tmp_path: Path) -> Write:
     """Writes a directory with one file of rules: RULE with replacements, or other text."""
 
-    def made(*replacements: tuple[str, str], text: str = RULE, name: str = "rules.toml", directory: str = "shipped") -> Path:
+    def made(
+        *replacements: tuple[str, str], text: str = RULE, name: str = "rules.toml", directory: str = "shipped"
+    ) -> Path:
         for old, new in replacements:
             assert old in text, old
             text = text.replace(old, new)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sipsensor.fastpath.examine import Examined, Examiner
@@ -18,7 +20,7 @@ def look(compiled: SignatureSet, payload: bytes) -> Examined:
     return examined
 
 
-def fires(match: Tree, payload: bytes, **other: object) -> bool:
+def fires(match: Tree, payload: bytes, **other: Any) -> bool:
     compiled = compile_signatures([signature(match, **other)])
     return bool(compiled.fired(look(compiled, payload)))
 
@@ -90,7 +92,7 @@ def test_all_shipped_signatures_fit() -> None:
         (Leaf("anomaly", "", "space-before-colon"), "Subject: x", False),
     ],
 )  # fmt: skip
-def test_every_kind_on_the_wire(match: Tree, line: str, answer: bool) -> None:
+def test_every_kind_on_the_wire(match: Tree, line: str, answer: object) -> None:
     # Something with a literal beside it, as most rules have.
     assert fires(match, message(*line.split("\r\n") if "\r\n\t" not in line else [line])) is answer
 
@@ -104,9 +106,16 @@ def test_combinations() -> None:
 
 
 def test_methods_and_when() -> None:
-    register, invite = message("User-Agent: probe", start="REGISTER sip:b SIP/2.0"), message("User-Agent: probe", start="INVITE sip:b SIP/2.0")
+    register, invite = (
+        message("User-Agent: probe", start="REGISTER sip:b SIP/2.0"),
+        message("User-Agent: probe", start="INVITE sip:b SIP/2.0"),
+    )
     response = message("User-Agent: probe", start="SIP/2.0 200 OK")
-    assert [fires(PROBE, one, methods=("REGISTER", "BYE")) for one in (register, invite, response)] == [True, False, False]
+    assert [fires(PROBE, one, methods=("REGISTER", "BYE")) for one in (register, invite, response)] == [
+        True,
+        False,
+        False,
+    ]
     assert fires(PROBE, message("User-Agent: probe", start="register sip:b SIP/2.0"), methods=("REGISTER",))
     assert [fires(PROBE, one, when="request") for one in (register, invite, response)] == [True, True, False]
     assert [fires(PROBE, one, when="response") for one in (register, invite, response)] == [False, False, True]
@@ -130,7 +139,7 @@ OLD = Leaf("regex", "user-agent", "^probe/[01]$")
         (Node("not", (Node("all", (NUMBERED, Leaf("present", "subject"))),)), "probe/0", True),
     ],
 )
-def test_expressions_among_other_comparisons(match: Tree, agent: str, answer: bool) -> None:
+def test_expressions_among_other_comparisons(match: Tree, agent: str, answer: object) -> None:
     assert fires(match, message(f"User-Agent: {agent}", "Via: SIP/2.0/UDP a;branch=z9hG4bKa")) is answer
 
 
@@ -156,11 +165,15 @@ def test_too_many_combinations_name_the_rule() -> None:
     with pytest.raises(SignatureError) as caught:
         compile_signatures([signature(Node("all", (pair,) * 7)), signature(PROBE, 9002)])
     assert caught.value.problems == (
-        "local.toml: rule 9001 scanner.test.n9001: match: its regular expressions stand in 128 combinations of alternatives, "
-        "more than 64; split it",
+        (
+            "local.toml: rule 9001 scanner.test.n9001: match: its regular expressions stand in 128 combinations of alternatives, "
+            "more than 64; split it"
+        ),
     )
 
 
 def test_what_an_alert_may_quote() -> None:
-    match = Node("all", (PROBE, Leaf("order", "", ("via", "to")), Leaf("absent", "subject"), Leaf("count", "*", (1, 2)), PROBE))
+    match = Node(
+        "all", (PROBE, Leaf("order", "", ("via", "to")), Leaf("absent", "subject"), Leaf("count", "*", (1, 2)), PROBE)
+    )
     assert compile_signatures([signature(match)]).fields == (("user-agent", "header-order"),)

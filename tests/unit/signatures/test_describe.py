@@ -53,4 +53,9 @@ def test_an_object_is_json_with_the_keys_of_the_schema() -> None:
     samples = (Sample("text", b"a\r\n\tb\r\n"), Sample("bytes", b"a\nb\x00"))
     made = json.loads(json.dumps(as_object(signature(Leaf("present", "via"), positive=samples))))
     assert made["samples"]["match"] == [{"name": "text", "text": "a\n\tb\n"}, {"name": "bytes", "hex": "610a6200"}]
-    assert (made["id"], made["direction"], made["protocol"], made["match"]) == (9001, "inbound", "sip", {"kind": "present", "field": "via"})
+    assert (made["id"], made["direction"], made["protocol"], made["match"]) == (
+        9001,
+        "inbound",
+        "sip",
+        {"kind": "present", "field": "via"},
+    )

@@ -22,7 +22,9 @@ def test_the_shipped_signatures_load_and_are_in_order() -> None:
     numbers = [signature.id for signature in signatures]
     assert len(signatures) >= 70
     assert numbers == sorted(set(numbers))
-    assert {"signatures/sipvicious.toml", "signatures/scanners.toml", "signatures/test-tools.toml"} == {one.file for one in signatures}
+    assert {"signatures/sipvicious.toml", "signatures/scanners.toml", "signatures/test-tools.toml"} == {
+        one.file for one in signatures
+    }
 
 
 def test_a_directory_adds_and_disables(write: Write) -> None:
@@ -99,10 +101,14 @@ def test_numbers_and_slugs_are_unique_over_all_files(write: Write) -> None:
     shipped = write()
     write(name="zz.toml")
     assert problems(shipped=shipped) == (
-        "signatures/zz.toml: rule 1001 scanner.probe.user-agent: id: 1001 is also that of scanner.probe.user-agent in "
-        "signatures/rules.toml; take another",
-        'signatures/zz.toml: rule 1001 scanner.probe.user-agent: slug: "scanner.probe.user-agent" is also that of rule 1001 in '
-        "signatures/rules.toml; take another",
+        (
+            "signatures/zz.toml: rule 1001 scanner.probe.user-agent: id: 1001 is also that of scanner.probe.user-agent in "
+            "signatures/rules.toml; take another"
+        ),
+        (
+            'signatures/zz.toml: rule 1001 scanner.probe.user-agent: slug: "scanner.probe.user-agent" is also that of rule 1001 in '
+            "signatures/rules.toml; take another"
+        ),
     )
 
 
@@ -110,7 +116,9 @@ def test_local_rules_have_local_numbers_and_shipped_ones_do_not(write: Write) ->
     shipped = write(("id = 1001", "id = 9001"))
     local = write(("scanner.probe", "scanner.local"), directory="local")
     first, second = problems(local, shipped=shipped)
-    assert first == "signatures/rules.toml: rule 9001 scanner.probe.user-agent: id: 9001: this range is the operator's own"
+    assert (
+        first == "signatures/rules.toml: rule 9001 scanner.probe.user-agent: id: 9001: this range is the operator's own"
+    )
     assert second == f"{local}/rules.toml: rule 1001 scanner.local.user-agent: id: 1001: local rules start at 9000"
 
 

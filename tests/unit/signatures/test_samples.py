@@ -19,7 +19,12 @@ def test_text_is_sent_with_crlf_and_hex_as_it_is() -> None:
 def test_a_sample_is_examined_as_a_datagram() -> None:
     (examined,) = messages_of(Examiner(Matcher()), MESSAGE)
     assert (examined.decoded, examined.content, examined.payload) == (DECODED_OK, CONTENT_REQUEST, MESSAGE)
-    assert (examined.src_text, examined.sport, examined.dst_text, examined.dport) == ("198.51.100.7", 5060, "192.0.2.10", 5060)
+    assert (examined.src_text, examined.sport, examined.dst_text, examined.dport) == (
+        "198.51.100.7",
+        5060,
+        "192.0.2.10",
+        5060,
+    )
     assert not examined.truncated
 
 

@@ -24,7 +24,7 @@ def test_values_by_kind() -> None:
 
 
 def test_an_error_has_a_line_for_each_problem() -> None:
-    with pytest.raises(SignatureError, match="^one\ntwo$") as caught:
+    with pytest.raises(SignatureError, match=r"^one\ntwo$") as caught:
         raise SignatureError(["one", "two"])
     assert caught.value.problems == ("one", "two")
 

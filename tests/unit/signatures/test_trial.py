@@ -33,12 +33,19 @@ def test_every_shipped_signature_on_its_samples(one: Signature, shipped_trial: T
 def test_variants_are_tried() -> None:
     tried = results(probe())
     assert not any(result.problem for result in tried)
-    assert {"", "LF only", "names in lower case", "fold before the colon", "leading CRLF"} <= {result.variant for result in tried}
+    assert {"", "LF only", "names in lower case", "fold before the colon", "leading CRLF"} <= {
+        result.variant for result in tried
+    }
 
 
 def test_a_positive_sample_that_does_not_fire() -> None:
     wrong = [result for result in results(probe(positive=(Sample("no probe", PHONE),), negative=())) if result.problem]
-    assert (wrong[0].rule, wrong[0].sample, wrong[0].variant, wrong[0].problem) == (9001, "no probe", "", "does not fire")
+    assert (wrong[0].rule, wrong[0].sample, wrong[0].variant, wrong[0].problem) == (
+        9001,
+        "no probe",
+        "",
+        "does not fire",
+    )
 
 
 def test_a_negative_sample_that_fires() -> None:

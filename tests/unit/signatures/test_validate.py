@@ -42,7 +42,9 @@ def test_directions(write: Write, text: str) -> None:
 def test_every_key_is_needed(write: Write, key: str, tmp_path: Path) -> None:
     folder = write()
     lines = (folder / "rules.toml").read_text().splitlines()
-    (tmp_path / "shipped" / "rules.toml").write_text("\n".join(line for line in lines if not line.startswith(f"{key} =")))
+    (tmp_path / "shipped" / "rules.toml").write_text(
+        "\n".join(line for line in lines if not line.startswith(f"{key} ="))
+    )
     assert any(line.startswith(f"{WHERE}{key}: ") for line in said(folder))
 
 
@@ -60,9 +62,17 @@ def test_every_key_is_needed(write: Write, key: str, tmp_path: Path) -> None:
         ('"inbound"', '"in"', 'direction: "in" is unknown; one of both, inbound, outbound'),
         ('confidence = "high"', 'confidence = "sure"', 'confidence: "sure" is unknown; one of high, low, medium'),
         ('action = "drop"', 'action = "ban"', 'action: "ban" is unknown; one of alert, drop, off'),
-        ('confidence = "high"', 'confidence = "medium"', "action: drop needs confidence high, not medium; one packet must be enough"),
+        (
+            'confidence = "high"',
+            'confidence = "medium"',
+            "action: drop needs confidence high, not medium; one packet must be enough",
+        ),
         ('since = "0.1.0"', 'since = "soon"', 'since: "soon" is not the version that brought the rule, like 0.1.0'),
-        ("modified = 2026-11-22", 'modified = "2026-11-22"', "modified: needs the date of the last change, like 2026-11-22, without quotes"),
+        (
+            "modified = 2026-11-22",
+            'modified = "2026-11-22"',
+            "modified: needs the date of the last change, like 2026-11-22, without quotes",
+        ),
         ("modified = 2026-11-22", "modified = 2026-11-22T10:00:00Z", "modified: needs the date of the last change"),
         ("rev = 1", 'rev = 1\nwhen = "now"', 'when: "now" is unknown; one of request, response'),
         ("rev = 1", 'rev = 1\nmethods = ["CALL"]', 'methods: needs a list of method names; unknown: "CALL"'),
@@ -70,11 +80,27 @@ def test_every_key_is_needed(write: Write, key: str, tmp_path: Path) -> None:
         ("rev = 1", 'rev = 1\nmethods = ["BYE"]\nwhen = "response"', "methods: requests alone have a method"),
         ('[{ kind = "source", text = "its source" }]', "[]", "references: is empty; say where the rule is from"),
         ('[{ kind = "source", text = "its source" }]', '["x"]', "references[0]: is not a table"),
-        ('kind = "source"', 'kind = "hearsay"', 'references[0].kind: "hearsay" is unknown; one of advisory, capture, list, report, rfc, source'),
-        ('text = "its source" }', 'text = "its source", url = "x" }', "references[0].url: unknown key; known are kind, text"),
+        (
+            'kind = "source"',
+            'kind = "hearsay"',
+            'references[0].kind: "hearsay" is unknown; one of advisory, capture, list, report, rfc, source',
+        ),
+        (
+            'text = "its source" }',
+            'text = "its source", url = "x" }',
+            "references[0].url: unknown key; known are kind, text",
+        ),
         ('text = "its source"', 'text = "a\\tb"', "references[0].text: is not one line of printable text"),
-        ('kind = "source"', 'kind = "list"', "references: a high rule on User-Agent alone needs one of kind source, or two independent ones"),
-        ("samples.pass = [", "samples.other = []\nsamples.pass = [", "samples.other: unknown key; known are match, pass"),
+        (
+            'kind = "source"',
+            'kind = "list"',
+            "references: a high rule on User-Agent alone needs one of kind source, or two independent ones",
+        ),
+        (
+            "samples.pass = [",
+            "samples.other = []\nsamples.pass = [",
+            "samples.other: unknown key; known are match, pass",
+        ),
         ('name = "two"', 'name = "one"', 'samples: two are called "one"; rename one'),
         ("REGISTER sip:b", "OPTIONS sip:a@b", "samples.match: holds the same message twice; one of them shows nothing"),
         ('hex = "4f5054494f4e53"', 'hex = "4f505"', "samples.pass[1].hex: is not pairs of hex digits"),
@@ -82,7 +108,11 @@ def test_every_key_is_needed(write: Write, key: str, tmp_path: Path) -> None:
         ('hex = "4f5054494f4e53"', 'hex = "00", text = "x"', "samples.pass[1]: needs text or hex, and not both"),
         ('{ name = "four", hex = "4f5054494f4e53" }', '"four"', "samples.pass[1]: is not a table; write name and text"),
         ('kind = "equal"', 'kind = "equals"', 'match.kind: "equals" is unknown; one of absent, anomaly, any-of, '),
-        ('{ kind = "equal", field = "user-agent", value = "probe" }', '{ kind = "absent", field = "user-agent" }', "match: is true for messages"),
+        (
+            '{ kind = "equal", field = "user-agent", value = "probe" }',
+            '{ kind = "absent", field = "user-agent" }',
+            "match: is true for messages",
+        ),
         ('{ kind = "equal", field = "user-agent", value = "probe" }', "3", "match: 3 is not a table"),
     ],
 )
@@ -104,7 +134,10 @@ def test_numbers_have_their_ranges(write: Write, number: int, said_of_it: str) -
     assert any(said_of_it in line for line in lines), lines
 
 
-@pytest.mark.parametrize("slug", ["scanner", "scanner.probe", "Scanner.probe.x", "scanner.probe.user_agent", "scanner.probe.x.y", "scanner..x"])
+@pytest.mark.parametrize(
+    "slug",
+    ["scanner", "scanner.probe", "Scanner.probe.x", "scanner.probe.user_agent", "scanner.probe.x.y", "scanner..x"],
+)
 def test_a_slug_has_three_words(write: Write, slug: str) -> None:
     (line,) = said(write(("scanner.probe.user-agent", slug)))
     assert f'slug: "{slug}" is not family.subject.detail' in line
@@ -129,7 +162,10 @@ def test_how_many_samples_are_needed(write: Write, confidence: str, action: str,
         assert len(rule.positive) == 1
     else:
         (line,) = said(write(*changes, one_left))
-        assert line == WHERE + "samples.match: needs 2 or more; a rule of high confidence has two of each sort, any other one"
+        assert (
+            line
+            == WHERE + "samples.match: needs 2 or more; a rule of high confidence has two of each sort, any other one"
+        )
 
 
 def test_a_rule_that_cannot_be_named_is_counted(write: Write) -> None:

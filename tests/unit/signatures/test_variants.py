@@ -29,7 +29,10 @@ def variants(match: Tree, payload: bytes = PAYLOAD) -> dict[str, bytes]:
         ("tab before the colon", b"\r\nUser-Agent\t: a b\r\n"),
         ("fold after the colon", b"\r\nUser-Agent:\r\n a b\r\n"),
         ("fold before the colon", b"\r\nUser-Agent\r\n : a b\r\n"),
-        ("extra inner white space", b'\r\nFrom: "Some one" \t  \t <sip:100@b> \t ; \t tag \t = \t 1\r\nUser-Agent: a \t b\r\n'),
+        (
+            "extra inner white space",
+            b'\r\nFrom: "Some one" \t  \t <sip:100@b> \t ; \t tag \t = \t 1\r\nUser-Agent: a \t b\r\n',
+        ),
         ("inner folds", b"\r\nUser-Agent: a\r\n b\r\n"),
         ("trailing white space", b"\r\nUser-Agent: a b \t \r\n"),
         ("quoted pairs", b'\r\nFrom: "\\S\\o\\m\\e\\ \\o\\n\\e" <sip:100@b>;tag=1\r\n'),
@@ -70,12 +73,17 @@ def test_what_a_rule_asks_for_is_not_changed(match: Tree, missing: str) -> None:
     assert "names in upper case" in made
 
 
-@pytest.mark.parametrize("match", [Leaf("contains", "head", "a b"), Leaf("contains", "datagram", "a b"), Leaf("anomaly", "", "fold")])
+@pytest.mark.parametrize(
+    "match", [Leaf("contains", "head", "a b"), Leaf("contains", "datagram", "a b"), Leaf("anomaly", "", "fold")]
+)
 def test_rules_about_bytes_have_no_variants(match: Tree) -> None:
     assert variants(match) == {}
 
 
-@pytest.mark.parametrize("payload", [b"OPTIONS", b"\r\n\r\n", b"OPTIONS sip:a SIP/2.0\r\n\r\n", b"OPTIONS sip:a SIP/2.0\r\nVia: x", b"\xff\x00"])
+@pytest.mark.parametrize(
+    "payload",
+    [b"OPTIONS", b"\r\n\r\n", b"OPTIONS sip:a SIP/2.0\r\n\r\n", b"OPTIONS sip:a SIP/2.0\r\nVia: x", b"\xff\x00"],
+)
 def test_what_is_no_whole_message_has_no_variants(payload: bytes) -> None:
     assert variants(AGENT, payload) == {}
 
