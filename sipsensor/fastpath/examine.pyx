@@ -121,17 +121,25 @@ cdef class Examiner:
         self.look_at_payload(payload, facts)
 
     cdef void look_at_payload(self, Cursor payload, Facts *facts) noexcept nogil:
-        scan(payload, DIALECT_ANY_LINE_END, self._on_sip_port(&facts.decoded), &facts.head)
+        cdef bint stream = facts.decoded.transport == 6
+        cdef bint partial = stream or facts.decoded.truncated
+        # In a stream, a segment that starts with a method's name may well be the rest of an Allow header.
+        cdef bint any_first_line = self._on_sip_port(&facts.decoded) and not stream
+        scan(payload, DIALECT_ANY_LINE_END, any_first_line, partial, &facts.head)
+        if facts.head.content == CON_OTHER and facts.head.anomalies >> A_BARE_CR & 1:
+            scan(payload, DIALECT_LF_LINE_END, any_first_line, partial, &facts.head)   # a bare CR in what only some read as a start line
         facts.source_key = source_key(&facts.decoded, self.k0, self.k1)
         facts.source_port_key = source_port_key(&facts.decoded, self.k0, self.k1)
         if facts.head.content != CON_REQUEST and facts.head.content != CON_RESPONSE:
+            if facts.head.content != CON_MALFORMED:
+                facts.head.anomalies = 0        # of no message
             return
         facts.transaction_key = transaction_key(payload, &facts.decoded, &facts.head, self.k0, self.k1)
         facts.account_key = account_key(payload, &facts.head, self.k0, self.k1)
         memset(self.found, 0, self.matcher.rule_count)
         facts.match_count = self.matcher.match(payload, &facts.head, &self.findings, self.found)
         if facts.head.anomalies >> A_BARE_CR & 1:
-            scan(payload, DIALECT_LF_LINE_END, True, &self.other)
+            scan(payload, DIALECT_LF_LINE_END, any_first_line, partial, &self.other)
             if self.other.line_count != facts.head.line_count or self.other.head_end != facts.head.head_end:
                 facts.head.anomalies |= <uint64_t> 1 << A_AMBIGUOUS_LINE_ENDS
             if self.other.content == CON_REQUEST or self.other.content == CON_RESPONSE:
@@ -365,7 +373,7 @@ cdef class Examined:
         cdef int form = FORM_RAW if raw else form_of(field)
         found = self._values_in(&self.facts.head, field, form)
         if self.facts.head.anomalies >> A_BARE_CR & 1:
-            scan(self.message(), DIALECT_LF_LINE_END, True, other)
+            scan(self.message(), DIALECT_LF_LINE_END, False, True, other)
             if other.content == CON_REQUEST or other.content == CON_RESPONSE:
                 found += self._values_in(other, field, form)
         return found

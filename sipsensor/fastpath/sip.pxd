@@ -55,4 +55,4 @@ cdef inline void forget(Head *h) noexcept nogil:
     h.cseq_number = h.content_length = -1
 
 
-cdef void scan(Cursor c, int dialect, bint any_first_line, Head *h) noexcept nogil
+cdef void scan(Cursor c, int dialect, bint any_first_line, bint partial, Head *h) noexcept nogil

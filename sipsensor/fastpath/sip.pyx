@@ -4,10 +4,11 @@
 Rules. The scan sees what any of the protected stacks would see: names in any case and compact, SP and HTAB (and, flagged, control bytes) before the
 colon, folds before and behind it, CR, LF and CRLF as line ends, leading line ends and zero bytes, a head that never ends. What is odd becomes
 an anomaly bit; only what no stack could read is malformed. Work is linear in the payload. Where stacks read line ends differently the caller
-scans a second time in the other dialect.
+scans a second time in the other dialect. Of a payload that may be cut (a TCP segment, a short capture) nothing is held against the line that
+the cut may have hit, and nothing that may stand behind it is called missing.
 """
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from sipsensor.fastpath.cursor cimport Cursor, Span, at, be32, cursor_over, decimal, find, is_blank, is_space, lower, same_nocase, trim
@@ -23,6 +24,14 @@ from sipsensor.fastpath.names cimport (
 cdef enum:
     HEADERS_MANY = 64           # MF-24: our own bound
     VIAS_MANY = 20
+
+# What a cut within a head looks like.
+cdef uint64_t _ONE = 1
+cdef uint64_t _BY_A_CUT = (
+    _ONE << A_BROKEN_HEADER_LINE | _ONE << A_LENGTH_UNREADABLE | _ONE << A_LENGTH_DIFFERS | _ONE << A_CSEQ_UNREADABLE
+    | _ONE << A_CSEQ_METHOD | _ONE << A_MISSING_VIA | _ONE << A_MISSING_FROM | _ONE << A_MISSING_TO | _ONE << A_MISSING_CALL_ID
+    | _ONE << A_MISSING_CSEQ | _ONE << A_VIA_UNREADABLE | _ONE << A_UNBALANCED
+)
 
 
 cdef uint32_t _end_of_value(Cursor c, uint32_t i, int dialect, Head *h, uint32_t *after) noexcept nogil:
@@ -240,8 +249,11 @@ cdef bint _same_text(Cursor c, const char *text, uint32_t size) noexcept nogil:
     return same_nocase(c, all, cursor_over(text, size))
 
 
-cdef void scan(Cursor c, int dialect, bint any_first_line, Head *h) noexcept nogil:
-    """Fill `h` with what stands in the payload. `any_first_line`: a SIP port, where a broken first line counts as broken SIP."""
+cdef void scan(Cursor c, int dialect, bint any_first_line, bint partial, Head *h) noexcept nogil:
+    """Fill `h` with what stands in the payload.
+
+    `any_first_line`: a SIP port, where a broken first line counts as broken SIP. `partial`: more may follow that is not here.
+    """
     cdef uint32_t i = 0
     cdef Header *lines = h.lines
     memset(h, 0, sizeof(Head))
@@ -260,6 +272,9 @@ cdef void scan(Cursor c, int dialect, bint any_first_line, Head *h) noexcept nog
     if i:
         flag(h, A_LEADING_BYTES)
     i = read_start_line(c, i, dialect, any_first_line, h)
+    if partial and i >= c.size:
+        forget(h)
+        h.content = CON_OTHER   # too little of it to be called a message, broken or not
     if h.content == CON_OTHER or h.content == CON_MALFORMED:
         return
     h.head_end = _header_lines(c, i, dialect, h)
@@ -272,4 +287,8 @@ cdef void scan(Cursor c, int dialect, bint any_first_line, Head *h) noexcept nog
     _named_fields(c, h)
     _count_lines(h)
     _content_length(c, h)
+    if partial:
+        if h.anomalies >> A_NO_HEAD_END & _ONE:
+            h.anomalies &= ~_BY_A_CUT
+        h.anomalies &= ~(_ONE << A_LENGTH_LONG)
     _body(c, h)
