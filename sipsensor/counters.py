@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from sipsensor.model import Decision, Observation
 
-_TCP = 6
+_TCP, _NONE = 6, examine.CONTENT_NONE
 _DROP = Verdict.DROP
 
 
@@ -47,7 +47,7 @@ class Counters:
             self.reasons[decision.reason] += 1
         for alert in decision.alerts:
             self.alerts[alert.rule.slug] = self.alerts.get(alert.rule.slug, 0) + 1
-        if examined.transport == _TCP and examined.content != examine.CONTENT_NONE and examined.payload_length:
+        if examined.transport == _TCP and examined.content != _NONE and examined.payload_length:
             self.unassembled_tcp += 1
 
     def count_message(self, observation: Observation) -> None:

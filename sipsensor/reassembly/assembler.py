@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_FRAGMENT = examine.DECODED_FRAGMENT
 MESSAGES_MAX = 16
 """Messages looked at in one datagram. No stack reads a second one from UDP; pipelining over TCP stays below this."""
 
@@ -27,7 +28,7 @@ class Assembler:
 
     def assemble(self, examined: examine.Examined) -> Sequence[examine.Examined]:
         """The messages that this packet completes. Empty: it is a piece of something that is not whole yet."""
-        if examined.decoded == examine.DECODED_FRAGMENT:
+        if examined.decoded == _FRAGMENT:
             whole = self.fragments.add(examined, self._examiner)
             if whole is None:
                 return ()

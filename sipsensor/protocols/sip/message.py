@@ -17,7 +17,8 @@ _URI, _PHRASE, _START_LINE, _BODY = (
 )
 _METHOD, _VERSION, _CSEQ_METHOD = names.FIELDS["method"], names.FIELDS["version"], names.FIELDS["cseq.method"]
 _USER_AGENT, _SERVER = names.FIELDS["user-agent"], names.FIELDS["server"]
-_MESSAGES = frozenset((examine.CONTENT_REQUEST, examine.CONTENT_RESPONSE))
+_REQUEST, _MALFORMED = examine.CONTENT_REQUEST, examine.CONTENT_MALFORMED
+_MESSAGES = frozenset((_REQUEST, examine.CONTENT_RESPONSE))
 _AUTHORIZATION, _PROXY_AUTHORIZATION = names.FIELDS["authorization"], names.FIELDS["proxy-authorization"]
 
 
@@ -30,7 +31,7 @@ class SipMessage:
 
     def __init__(self, examined: examine.Examined) -> None:
         self.examined = examined
-        self.is_request = examined.content == examine.CONTENT_REQUEST
+        self.is_request = examined.content == _REQUEST
         self.what: int = examined.method if self.is_request else WHAT_STATUS + examined.code // 100
         """The third part of the message's kind: method number, or WHAT_STATUS + status class."""
 
@@ -102,6 +103,6 @@ def parse(examined: examine.Examined) -> SipMessage | Malformed | None:
     content = examined.content
     if content in _MESSAGES:
         return SipMessage(examined)
-    if content == examine.CONTENT_MALFORMED:
+    if content == _MALFORMED:
         return Malformed(examined, AppProtocol.SIP, _MALFORMATION_NAMES[examined.malformation], examined.malformed_at)
     return None
