@@ -6,7 +6,6 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 SECONDS ?= 60
-JOBS := $(shell nproc 2>/dev/null || echo 1)
 # Where fuzzing starts from: the cases, and the folder of more captures where the environment names one.
 FUZZ_CORPUS := $(if $(wildcard pcaps),$(CURDIR)/pcaps) $(SIPSENSOR_CAPTURES)
 PACKAGE := pyproject.toml setup.py .ci/environment .ci/build.txt
@@ -31,7 +30,7 @@ replay: setup ## judge capture files: make replay PCAP="one.pcap two.pcapng"
 
 .PHONY: build
 build: $(VENV)/.runtime ## compile the extensions in place
-	@$(BIN)/python setup.py --quiet build_ext --inplace --parallel $(JOBS)
+	@$(BIN)/python setup.py --quiet build_ext --inplace
 
 .PHONY: format
 format: $(VENV)/.dev ## lay the code out, and mend what the linter can mend

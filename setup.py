@@ -1,10 +1,12 @@
 """Builds the compiled rooms of sipsensor: plain setuptools extensions, one for each `.pyx` file of the package.
 
 Everything else about the package stands in pyproject.toml. Two variables of the environment choose another flavour of
-the build. Objects of two flavours must not meet, so these are built in a copy of the tree (`make fuzz`, `make coverage`):
+the build. Objects of two flavours must not meet, so these are built in a copy of the tree (`make fuzz`, `make coverage`);
+a third leaves the extensions out, for an editable install into which `make build` compiles:
 
     SIPSENSOR_SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer, every finding ends the process
     SIPSENSOR_COVERAGE=1   line tracing, so that coverage sees the lines of `.pyx` and `.pxd` files
+    SIPSENSOR_EXTENSIONS=no
 """
 
 from __future__ import annotations
@@ -79,6 +81,7 @@ setup(
         "": ["*.pxd", "*.pyi", "py.typed"],
         "sipsensor._signatures": ["**/*.toml", "**/*.txt"],
     },
-    ext_modules=extensions(),
+    ext_modules=[] if os.environ.get("SIPSENSOR_EXTENSIONS") == "no" else extensions(),
     cmdclass={"build_ext": BuildExtensions},
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
 )
