@@ -164,4 +164,6 @@ def _tell(failed: Sequence[Result], signatures: int, tried: int) -> None:
         click.echo(f"{result.rule} {result.slug}: sample {shown(result.sample)}{variant}: {result.problem}")
         for line in result.payload.decode("utf-8", "backslashreplace").splitlines():
             click.echo(f"  {shown(line)}".rstrip())
-    click.echo(f"{signatures} signatures, {tried:,} messages tried, {len(failed)} with the wrong answer")
+    click.echo(
+        f"{signatures} signature{'s' * (signatures != 1)}, {tried:,} messages tried, {len(failed)} with the wrong answer"
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
+from sipsensor.fastpath import names
 from sipsensor.model import Direction
 from sipsensor.signatures.describe import lines_of
 from sipsensor.signatures.load import load
@@ -24,16 +25,13 @@ Do not edit this page: `python -m sipsensor.signatures.reference > docs/referenc
 
 def render(signatures: Sequence[Signature]) -> str:
     """The page, with its last line end."""
-    return (
-        "\n".join(
-            [
-                HEAD.format(count=len(signatures)),
-                *_table(signatures),
-                *(line for one in signatures for line in _rule(one)),
-            ]
-        )
-        + "\n"
-    )
+    lines = [
+        HEAD.format(count=len(signatures)),
+        *_table(signatures),
+        *(line for one in signatures for line in _rule(one)),
+        *_words(),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _table(signatures: Sequence[Signature]) -> Iterator[str]:
@@ -72,6 +70,19 @@ def _scope(signature: Signature) -> str:
     if signature.methods:
         return direction.replace("messages", f"{', '.join(signature.methods)} requests")
     return direction.replace("messages", f"{signature.when}s") if signature.when else direction
+
+
+def _words() -> Iterator[str]:
+    """The closed lists that rules choose from."""
+    derived = [name for name in names.FIELDS if name not in names.HEADERS]
+    for title, words in (
+        ("Fields derived from the message", derived),
+        ("Header fields", sorted(names.HEADERS)),
+        ("Anomalies", sorted(names.ANOMALIES)),
+        ("Methods", [method.decode() for method in names.METHODS]),
+    ):
+        yield f"## {title}\n"
+        yield ", ".join(f"`{word}`" for word in words) + ".\n"
 
 
 def _cell(text: str) -> str:

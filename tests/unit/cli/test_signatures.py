@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,14 @@ def test_control_characters_of_samples_are_escaped(run: Any, directory: Path) ->
     ran = run("show", "9001", "--directory", directory)
     assert "User-Agent: \\x1b[31m" in ran.out
     assert "\x1b" not in ran.out
+
+
+def test_the_example_of_the_documentation_does_what_it_says(run: Any, tmp_path: Path, repository: Path) -> None:  # noqa: ANN401
+    page = (repository / "docs" / "signatures.md").read_text()
+    example = re.search(r"```toml\n(\[\[rule\]\]\nid = 9001\n.*?)```", page, re.DOTALL)
+    said = re.search(r"\$ sipsensor signatures test 9001 --directory \S+\n(.*\n)", page)
+    assert example is not None
+    assert said is not None
+    (tmp_path / "acme.toml").write_text(example[1])
+    ran = run("test", "9001", "--directory", tmp_path)
+    assert (ran.code, ran.out) == (0, said[1])

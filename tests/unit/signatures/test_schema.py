@@ -1,8 +1,21 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from sipsensor.signatures.schema import ID_RANGES, KINDS, Leaf, Node, SignatureError, leaves_of
+from sipsensor.signatures.schema import (
+    ID_RANGES,
+    KINDS,
+    OPTIONAL_RULE_KEYS,
+    REFERENCE_KINDS,
+    RULE_KEYS,
+    Leaf,
+    Node,
+    SignatureError,
+    leaves_of,
+)
 
 
 def test_number_ranges_do_not_meet() -> None:
@@ -32,3 +45,13 @@ def test_an_error_has_a_line_for_each_problem() -> None:
 def test_the_kinds_that_were_promised() -> None:
     promised = "present absent equal prefix suffix contains any-of regex length count integer order equal-fields sipvicious-tag"
     assert set(promised.split()) <= KINDS
+
+
+def test_the_documentation_knows_every_key_and_kind(repository: Path) -> None:
+    page = (repository / "docs" / "signatures.md").read_text()
+    cells = [re.findall(r"`([^`]+)`", line.split("|")[1]) for line in page.splitlines() if line.startswith("| `")]
+    documented = {name for cell in cells for name in cell}
+    keys = {name.partition(".")[0] for name in documented} & (RULE_KEYS | OPTIONAL_RULE_KEYS)
+    assert keys == RULE_KEYS | OPTIONAL_RULE_KEYS
+    assert documented - {"samples.match", "samples.pass"} - keys == KINDS
+    assert all(f"`{kind}`" in page for kind in REFERENCE_KINDS)
