@@ -1,5 +1,6 @@
 import gc
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sipsensor.detect.base import Detector
 from sipsensor.engine import Engine
 from sipsensor.fastpath.examine import Examined
 from sipsensor.model import Action, Arrival, Decision, Mode, Packet, Reason, Verdict
+from sipsensor.signatures import SignatureSet
 from sipsensor.sources.pcap import Capture, CaptureError
 from tests.support.captures import NANO, START, enhanced, interface, pcap, section
 from tests.support.packets import (
@@ -44,7 +46,14 @@ def write(tmp_path: Path) -> Write:
 
 
 def engine(text: str = "", **arguments: Any) -> Engine:
+    if "[signatures]" not in text:
+        arguments["signatures"] = shipped()
     return build_engine(parse(text, "test"), mode=Mode.ENFORCE, seed=Replay.SEED, **arguments)
+
+
+@cache
+def shipped() -> SignatureSet:
+    return load_signatures(defaults())
 
 
 def verdict(own: Engine, payload: bytes, **arguments: Any) -> Decision:
