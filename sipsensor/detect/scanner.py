@@ -11,14 +11,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath.names import FIELDS, METHOD_OTHER
+from sipsensor.fastpath import names
 from sipsensor.model import WHAT_STATUS, Action, Alert, AppProtocol, Interest, When
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sipsensor.detect.base import Services
-    from sipsensor.fastpath.examine import Examined
+    from sipsensor.fastpath import examine
     from sipsensor.model import Observation, Rule
 
 HEADER_ORDER = "header-order"
@@ -55,7 +55,7 @@ class Scanner:
     name = "scanner"
     settings_type = ScannerSettings
     interests: Sequence[Interest] = (
-        Interest(When.JUDGE, AppProtocol.SIP, whats=(*range(METHOD_OTHER + 1), *_STATUS_CLASSES)),
+        Interest(When.JUDGE, AppProtocol.SIP, whats=(*range(names.METHOD_OTHER + 1), *_STATUS_CLASSES)),
     )
 
     def __init__(self, settings: ScannerSettings, services: Services) -> None:
@@ -65,7 +65,7 @@ class Scanner:
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """An alert for each signature that matches in this direction."""
-        examined: Examined = observation.examined
+        examined: examine.Examined = observation.examined
         if not examined.hits and not examined.candidates:
             return ()
         signatures = self.signatures
@@ -83,14 +83,14 @@ class Scanner:
         """Nothing is remembered."""
 
 
-def evidence(examined: Examined, fields: Sequence[str]) -> dict[str, str | int]:
+def evidence(examined: examine.Examined, fields: Sequence[str]) -> dict[str, str | int]:
     """The first values of the fields that a rule read, printable, bounded, without secrets; fields that do not occur are left out."""
     found: dict[str, str | int] = {}
     for name in fields[:_FIELDS_QUOTED]:
         if name == HEADER_ORDER:
             value: bytes | None = b" ".join(sent for _, sent, _ in examined.headers())
         else:
-            value = examined.norm(FIELDS[name])
+            value = examined.norm(names.FIELDS[name])
         if value is not None:
             found[name] = _quoted(name, value)
     return found

@@ -112,8 +112,8 @@ def compile_signatures(signatures: Sequence[Signature]) -> SignatureSet:
         conjunctions = _spread(signature.match, wanted=True)
         try:
             _check_width(conjunctions)
+            _check_fits(guards, conjunctions)
             compiled = [_conjunction((*guards, *conjunction), leaves) for conjunction in conjunctions]
-            matcher.Matcher(tuple(leaves), tuple(compiled))
         except ValueError as error:
             problems.append(f"{signature.file}: rule {signature.id} {signature.slug}: match: {error}")
             continue
@@ -122,7 +122,18 @@ def compile_signatures(signatures: Sequence[Signature]) -> SignatureSet:
         patterns += [tuple(_pattern(atom) for atom in one if isinstance(atom, _Expression)) for one in conjunctions]
     if problems:
         raise SignatureError(problems)
-    return SignatureSet(signatures, owners, patterns, matcher.Matcher(tuple(leaves), tuple(trees)))
+    try:
+        built = matcher.Matcher(tuple(leaves), tuple(trees))
+    except ValueError as error:
+        raise SignatureError([f"signatures: all rules together: {error}; use fewer"]) from None
+    return SignatureSet(signatures, owners, patterns, built)
+
+
+def _check_fits(guards: Sequence[Tree], conjunctions: Sequence[_Conjunction]) -> None:
+    """Raises ValueError when the matcher cannot hold this rule alone."""
+    alone: dict[tuple[Any, ...], int] = {}
+    compiled = [_conjunction((*guards, *conjunction), alone) for conjunction in conjunctions]
+    matcher.Matcher(tuple(alone), tuple(compiled))
 
 
 def _check_width(conjunctions: Sequence[_Conjunction]) -> None:

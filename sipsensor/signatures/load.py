@@ -22,7 +22,7 @@ _MAX_FILE = 4 * 1024 * 1024
 _INCOMPLETE = "signatures: not one shipped rule was found; the installation is incomplete, install sipsensor again"
 
 
-def load(directories: Iterable[Path] = (), *, shipped: Traversable | None = None) -> tuple[Signature, ...]:
+def load(directories: Iterable[Path | str] = (), *, shipped: Traversable | None = None) -> tuple[Signature, ...]:
     """All signatures in use, by number: the shipped ones without those that a directory disables, and the directories' own.
 
     ``shipped`` is another place for the shipped files. Raises ``SignatureError`` with everything that is wrong, and when no rule is left.
@@ -36,7 +36,7 @@ def load(directories: Iterable[Path] = (), *, shipped: Traversable | None = None
     if not signatures and not problems.lines:
         problems.lines.append(_INCOMPLETE)
     for directory in directories:
-        for path in _files(directory, problems, str(directory)):
+        for path in _files(Path(directory), problems, str(directory)):
             signatures += _read_file(path, str(path), problems, disabled, local=True)
     _check_together(signatures, disabled, problems)
     if problems.lines:

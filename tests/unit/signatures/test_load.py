@@ -128,3 +128,8 @@ def test_all_that_is_wrong_is_said_at_once(write: Write) -> None:
         load(shipped=shipped)
     assert str(caught.value).splitlines() == list(caught.value.problems)
     assert len(caught.value.problems) == 2
+
+
+def test_a_directory_may_be_text(write: Write) -> None:
+    shipped = write()
+    assert [one.id for one in load([str(write(*LOCAL, directory="local"))], shipped=shipped)] == [1001, 9001]
