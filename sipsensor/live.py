@@ -28,7 +28,7 @@ from sipsensor.export.events import EventLog, VolumeCap, open_events
 from sipsensor.export.events.log import STANDARD_OUTPUT
 from sipsensor.export.events.text import shown
 from sipsensor.export.metrics import Endpoint, Series, engine_series, one, registry
-from sipsensor.export.recording import Quarantine, Recording, create, set_aside
+from sipsensor.export.recording import Quarantine, Recording, create, remove_empty, set_aside
 from sipsensor.export.spool import Spool
 from sipsensor.fastpath.examine import Examined
 from sipsensor.fastpath.tables import Networks
@@ -70,6 +70,7 @@ class Outlets:
             path = Path(settings.quarantine.file)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             set_aside(path)
+            edges.callback(remove_empty, path)
             self.quarantine = Quarantine(self._spool(create(path)), limits.quarantine_packets, limits.quarantine_bytes)
 
     def _spool(self, file: BinaryIO, *, close: bool = True) -> Spool:
@@ -138,7 +139,7 @@ class Sensor:
         self.settings = settings
         self.protected = network.protected or (own_addresses() if self._host else ())
         self.engine = build_engine(settings, protected=self.protected, report_error=self._engine_failed)
-        self._say = say
+        self._listener = say
         self._record = record
         self._lock = threading.Lock()
         self._inside = self._interfaces()
@@ -160,8 +161,8 @@ class Sensor:
             thread = QueueThread(self.pump, stop)
             edges.callback(self._end, thread)
             rules = QueueRules(self._plan(), settings.queue.rules.value, owner)
-            edges.callback(rules.remove)
             backend = rules.install()
+            edges.callback(rules.remove)
             self._say(f"version {__version__}, {self._posture()}, rules {backend}, metrics {address or 'off'}")
             for line in needed(self._plan()) if backend == "none" else ():
                 self._say(f"rule for you to add: {line}")
@@ -172,6 +173,11 @@ class Sensor:
         self._say(self._farewell())
         if thread.error is not None:
             raise QueueError(f"queue {number}: {thread.error.strerror or thread.error}; see what else uses this queue")
+
+    def _say(self, line: str) -> None:
+        """A log that went away is no reason to go, too."""
+        with suppress(OSError):
+            self._listener(line)
 
     # --- one packet: pump thread, under the lock
 
@@ -229,7 +235,7 @@ class Sensor:
 
     def _posture(self) -> str:
         settings = self.settings
-        whom = ", ".join(self.protected) or "whatever is behind " + ", ".join(settings.network.inside)
+        whom = ", ".join(self.protected or settings.network.inside) or "this host"
         return f"{settings.mode}, {settings.network.placement}, protects {whom}, queue {settings.queue.first}"
 
     def _interfaces(self) -> tuple[int, ...]:
@@ -266,13 +272,15 @@ class Sensor:
 
     def _farewell(self) -> str:
         pump, outlets = self.pump, self.outlets
-        words = [f"{pump.packets} packets", f"{self.engine.counters.dropped} verdicts drop", f"{pump.dropped} dropped"]
+        words = [f"{self.engine.counters.dropped} to drop", f"{pump.dropped} dropped"]
         faults = {
-            "engine errors": self.engine.counters.errors + pump.failures + outlets.failures,
+            "errors": self.engine.counters.errors + pump.failures + outlets.failures,
             "netlink errors": pump.netlink_errors,
             "lost writes": outlets.lost,
         }
-        return "stopped: " + ", ".join(words + [f"{count} {what}" for what, count in faults.items() if count])
+        return f"stopped after {pump.packets} packets: " + ", ".join(
+            words + [f"{count} {what}" for what, count in faults.items() if count]
+        )
 
     def _series(self) -> Iterator[Series]:
         yield from engine_series(self.engine.counters)

@@ -20,11 +20,11 @@ from sipsensor.model import Mode
 @click.option(
     "--observe",
     "mode",
-    flag_value=Mode.OBSERVE,
+    flag_value=Mode.OBSERVE.value,
     default=None,
     help="Accept everything, and tell what would be dropped.",
 )
-@click.option("--enforce", "mode", flag_value=Mode.ENFORCE, help="Drop what the policy drops.")
+@click.option("--enforce", "mode", flag_value=Mode.ENFORCE.value, help="Drop what the policy drops.")
 @click.option(
     "--record",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -39,7 +39,7 @@ from sipsensor.model import Mode
     help="Keep the files that the configuration names in this directory instead.",
 )
 def command(
-    config_file: Path | None, mode: Mode | None, record: Path | None, events: str | None, state: Path | None
+    config_file: Path | None, mode: str | None, record: Path | None, events: str | None, state: Path | None
 ) -> None:
     """Judge the packets that netfilter hands over, until SIGTERM, SIGINT or SIGHUP; the rules are removed then.
 
@@ -52,7 +52,7 @@ def command(
     Sensor(settings, output.note, record).run(stop)
 
 
-def _settings(settings: Settings, mode: Mode | None, events: str | None, state: Path | None) -> Settings:
+def _settings(settings: Settings, mode: str | None, events: str | None, state: Path | None) -> Settings:
     """The settings with what the command line replaces in them."""
     if state is not None:
         log, kept = settings.events, settings.quarantine
@@ -60,7 +60,7 @@ def _settings(settings: Settings, mode: Mode | None, events: str | None, state: 
         settings = replace(settings, quarantine=replace(kept, file=_moved(kept.file, state)))
     if events is not None:
         settings = replace(settings, events=replace(settings.events, file=events))
-    return settings if mode is None else replace(settings, mode=mode)
+    return settings if mode is None else replace(settings, mode=Mode(mode))
 
 
 def _moved(file: str, state: Path) -> str:

@@ -97,10 +97,13 @@ class Quarantine:
 
 
 def set_aside(path: Path) -> None:
-    """Move what an earlier run left at ``path`` to the same name with ``.old`` behind it; a file without packets goes. Raises OSError."""
-    if not path.exists():
-        return
-    if path.stat().st_size > len(_FILE_HEADER):
+    """Move what an earlier run left at ``path`` to the same name with ``.old`` behind it, unless it is empty. Raises OSError."""
+    remove_empty(path)
+    if path.exists():
         path.replace(path.with_name(path.name + ".old"))
-    else:
+
+
+def remove_empty(path: Path) -> None:
+    """Remove a file of ours in which there is no packet. Raises OSError."""
+    if path.exists() and path.stat().st_size <= len(_FILE_HEADER):
         path.unlink()

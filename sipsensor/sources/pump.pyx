@@ -306,15 +306,16 @@ cdef class Pump:
         message.attribute = NFQA_VERDICT_HDR
         message.verdict = htonl(NF_DROP if drop else NF_ACCEPT)
         message.packet_id = htonl(packet_id)
+        # Counted first: whoever has seen the packet pass finds it counted.
+        if drop:
+            self.dropped += 1
+        else:
+            self.accepted += 1
         while send(self._fd, &message, sizeof(message), 0) < 0:
             tries += 1
             if (errno != EINTR and errno != EAGAIN and errno != ENOBUFS) or tries > RETRIES:
                 self.netlink_errors += 1
                 return
-        if drop:
-            self.dropped += 1
-        else:
-            self.accepted += 1
 
     cdef int _maybe_tick(self) except -1:
         cdef int64_t at_now

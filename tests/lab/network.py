@@ -60,7 +60,13 @@ class Namespace:
         """A command that goes on; both outputs go to ``log``."""
         with log.open("w") as output:
             return subprocess.Popen(
-                self.command(command), cwd=folder, text=True, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                self.command(command),
+                cwd=folder,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
     def processes(self) -> list[int]:
@@ -88,15 +94,28 @@ class Network:
 
     def arrived(self, source: str) -> int:
         """Packets from an address of outside that reached the PBX host."""
+        return self._counted("raw", "PREROUTING", source)
+
+    def delivered(self, source: str) -> int:
+        """Packets from an address of outside that the PBX host let through to its programs."""
+        return self._counted("filter", "INPUT", source)
+
+    def _counted(self, table: str, chain: str, source: str) -> int:
         tool = "ip6tables" if ":" in source else "iptables"
-        for line in self.pbx.run(f"{tool} -w -t raw -vnxL PREROUTING").splitlines():
+        for line in self.pbx.run(f"{tool} -w -t {table} -vnxL {chain}").splitlines():
             if f"/* from {source} */" in line:
                 return int(line.split()[0])
         raise AssertionError("no counting rule for " + source)
 
+    def replace_inner_link(self) -> None:
+        """Pull the cable between gateway and PBX, and put in another: the interfaces get new numbers."""
+        _call(f"-n {self.gateway.name} link del inner")
+        _wire_inner(self.gateway.name, self.pbx.name)
+
     def forget_arrivals(self) -> None:
         for tool in ("iptables", "ip6tables"):
-            self.pbx.run(f"{tool} -w -t raw -Z")
+            for table in ("raw", "filter"):
+                self.pbx.run(f"{tool} -w -t {table} -Z")
 
 
 @contextlib.contextmanager
@@ -128,17 +147,25 @@ def _call(arguments: str) -> None:
 def _wire(lab: Network) -> None:
     out, gateway, pbx = lab.outside.name, lab.gateway.name, lab.pbx.name
     _call(f"link add lan0 netns {out} type veth peer name outer netns {gateway}")
-    _call(f"link add lan0 netns {pbx} type veth peer name inner netns {gateway}")
     _address(out, "lan0", (ATTACKER, PHONE))
     # Deprecated: never chosen as a source address unless asked for.
     _call(f"-n {out} addr change {PHONE[6]}/64 dev lan0 preferred_lft 0 nodad")
     _address(gateway, "outer", (OUTER,))
+    _routes(out, OUTER)
+    _wire_inner(gateway, pbx)
+    lab.gateway.run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
+
+
+def _wire_inner(gateway: str, pbx: str) -> None:
+    _call(f"link add lan0 netns {pbx} type veth peer name inner netns {gateway}")
     _address(gateway, "inner", (INNER,))
     _address(pbx, "lan0", (PBX,))
-    for space, router in ((out, OUTER), (pbx, INNER)):
-        for version in (4, 6):
-            _call(f"-n {space} -{version} route add default via {router[version]}")
-    lab.gateway.run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
+    _routes(pbx, INNER)
+
+
+def _routes(space: str, router: dict[int, str]) -> None:
+    for version in (4, 6):
+        _call(f"-n {space} -{version} route add default via {router[version]}")
 
 
 def _address(space: str, device: str, addresses: Sequence[dict[int, str]]) -> None:
@@ -149,10 +176,15 @@ def _address(space: str, device: str, addresses: Sequence[dict[int, str]]) -> No
 
 
 def _count_arrivals(lab: Network) -> None:
-    """Rules on the PBX host that only count, before anything there can drop."""
+    """Rules on the PBX host that only count: before anything there can drop, and behind everything that can.
+
+    Complaints about answers that nobody waits for do not count.
+    """
     for tool, version in (("iptables", 4), ("ip6tables", 6)):
         for source in (ATTACKER[version], PHONE[version]):
-            lab.pbx.run(f"{tool} -w -t raw -A PREROUTING -s {source} -m comment --comment 'from {source}'")
+            rule = f"-s {source} ! -p {'icmp' if version == 4 else 'ipv6-icmp'} -m comment --comment 'from {source}'"
+            lab.pbx.run(f"{tool} -w -t raw -A PREROUTING {rule}")
+            lab.pbx.run(f"{tool} -w -t filter -A INPUT {rule}")
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:

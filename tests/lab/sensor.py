@@ -1,0 +1,92 @@
+"""The sensor as users start it, in a namespace of the lab."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab.network import Namespace, wait_for
+
+COMMAND = Path(sys.executable).parent / "sipsensor"
+GATEWAY = '[network]\nplacement = "gateway"\nprotected = ["10.71.2.0/24", "fd71:2::/64"]\n'
+HOST = '[network]\nplacement = "host"\n'
+METRICS = "127.0.0.1:9437"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A sensor that has said that it runs."""
+
+    process: subprocess.Popen[str]
+    space: Namespace
+    folder: Path
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "sensor.log").read_text()
+
+    @property
+    def events(self) -> Path:
+        return self.folder / "events.jsonl"
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Exit status after a signal."""
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+    def metric(self, sample: str) -> float:
+        """The value of one sample line, named with its labels."""
+        for line in self.space.run(f"curl -sf http://{METRICS}/metrics").splitlines():
+            name, _, value = line.rpartition(" ")
+            if name == sample:
+                return float(value)
+        raise AssertionError(f"no sample {sample}")
+
+
+def config(folder: Path, text: str) -> Path:
+    """A configuration file with its outputs in ``folder``."""
+    file = folder / "sipsensor.toml"
+    events, kept = folder / "events.jsonl", folder / "quarantine.pcap"
+    file.write_text(f'{text}\n[events]\nfile = "{events}"\n[quarantine]\nfile = "{kept}"\n')
+    return file
+
+
+@contextlib.contextmanager
+def sensor(
+    space: Namespace, folder: Path, text: str, options: str = "--enforce", program: str = str(COMMAND)
+) -> Iterator[Running]:
+    """Runs with a configuration until the end; ended by SIGTERM unless it has ended by then."""
+    log = folder / "sensor.log"
+    process = space.start(f"{program} run --config {config(folder, text)} {options}", log)
+    try:
+        wait_for(lambda: "queue 5060" in log.read_text() or process.poll() is not None, 20, "the sensor's start")
+        assert process.poll() is None, log.read_text()
+        yield Running(process, space, folder)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+def mangle(space: Namespace) -> str:
+    """All rules of both mangle tables, without counters and dates."""
+    saved = space.run("iptables-save -t mangle") + space.run("ip6tables-save -t mangle")
+    return "\n".join(line for line in saved.splitlines() if line.startswith(("-A", "-N", ":sipsensor")))
+
+
+def bound(space: Namespace) -> bool:
+    """Is queue 5060 of that namespace bound by anybody?"""
+    return any(
+        line.split()[:1] == ["5060"] for line in space.run("cat /proc/net/netfilter/nfnetlink_queue").splitlines()
+    )
