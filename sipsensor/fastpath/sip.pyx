@@ -261,12 +261,9 @@ cdef void scan(Cursor c, int dialect, bint any_first_line, bint partial, Head *h
     memset(h.first, 0xFF, sizeof(h.first))
     memset(h.fields, 0xFF, sizeof(h.fields))
     h.cseq_number = h.content_length = -1
-    while i < c.size and (at(c, i) == CR or at(c, i) == LF or at(c, i) == 0):
+    while i < c.size and (is_blank(at(c, i)) or at(c, i) == 0):     # pjsip and sofia skip white space, too (tried)
         i += 1
     if _keepalive(c, i, h):
-        return
-    if end_of_token(c, i) == i:
-        h.content = CON_OTHER
         return
     h.fields[F_DATAGRAM].start, h.fields[F_DATAGRAM].end = 0, c.size
     if i:

@@ -1,7 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Request line and status line (RFC 3261 7.1, 7.2), and the question whether a payload is SIP at all.
 
-Rules. Runs of SP and HTAB are tolerated and noted, as stacks do. Without a SIP version at its end a line is SIP only where a SIP port and a method's
+Rules. Runs of SP and HTAB are tolerated and noted, as stacks do, and a method is whatever stands before the first: Kamailio and sofia answer
+"OPTI)ONS", too (tried). Without a SIP version at its end a line is SIP only where a SIP port and a method's
 name say that it was meant so: then it is malformed, else it is not ours.
 """
 
@@ -11,7 +12,7 @@ from sipsensor.fastpath.cursor cimport Cursor, Span, at, cursor_over, decimal, f
 from sipsensor.fastpath.fields cimport read_uri, uri_anomalies
 from sipsensor.fastpath.lines cimport find_line_end, flag, line_end, malformed
 from sipsensor.fastpath.names cimport (
-    F_CODE, F_METHOD, F_NONE, F_PHRASE, F_START_LINE, F_URI, F_URI_HOST, F_URI_USER, F_VERSION, M_OTHER, end_of_token, find_method,
+    F_CODE, F_METHOD, F_NONE, F_PHRASE, F_START_LINE, F_URI, F_URI_HOST, F_URI_USER, F_VERSION, M_OTHER, find_method,
 )
 from sipsensor.fastpath.sip cimport (
     A_LONG_START_LINE, A_METHOD_CASE, A_START_LINE_PARTS, A_START_LINE_SPACING, A_UNKNOWN_METHOD, A_VERSION, CON_OTHER, CON_REQUEST,
@@ -58,13 +59,9 @@ cdef void _request_line(Cursor c, Span line, bint any_first_line, Head *h) noexc
     """Method SP Request-URI SP SIP-Version, RFC 3261 7.1. Runs of SP and HTAB are tolerated and noted: some stacks do, too."""
     cdef uint32_t i = line.start, gap
     cdef Span method, version, uri
-    i = end_of_token(c, i)
-    if i > line.end:
-        i = line.end
+    while i < line.end and not is_space(at(c, i)):
+        i += 1
     method.start, method.end = line.start, i
-    if method.start == method.end or (i < line.end and not is_space(at(c, i))):
-        h.content = CON_OTHER
-        return
     version.end = line.end
     version.start = line.end
     while version.start > i and not is_space(at(c, version.start - 1)):
