@@ -16,7 +16,7 @@ from sipsensor.fastpath.names cimport F_COUNT, FIRST_HEADER_FIELD
 from sipsensor.fastpath.normal cimport FORM_QUOTED, FORM_RAW, FORM_URI, form_of, take
 from sipsensor.fastpath.sip cimport Head
 
-import itertools
+import itertools as _itertools
 
 _BEGIN, _END = 256, 257         # symbols beside the 256 bytes
 _CLASSES_MAX = 255
@@ -93,7 +93,7 @@ cdef int build_automaton(Automaton *automaton, int field, bint raw, bint cased, 
     table = []
     for state in range(len(children)):
         table += [_step(children, failure, state, symbol) for symbol in (-1, _BEGIN, _END, *used)]
-    starts = list(itertools.accumulate((len(report) for report in reports), initial=0))
+    starts = list(_itertools.accumulate((len(report) for report in reports), initial=0))
     automaton.next = <int32_t *> ints(table)
     automaton.out = <int32_t *> ints(starts)
     automaton.outs = <int32_t *> ints([output for report in reports for output in sorted(report)])

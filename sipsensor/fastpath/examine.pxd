@@ -3,34 +3,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from sipsensor.fastpath.automaton cimport Findings
 from sipsensor.fastpath.cursor cimport Cursor
 from sipsensor.fastpath.decode cimport Decoded
+from sipsensor.fastpath.examined cimport Examined, Facts
 from sipsensor.fastpath.matcher cimport Matcher
 from sipsensor.fastpath.sip cimport LINES_MAX, Head, Header
-
-# All that is known of one packet before Python sees it.
-cdef struct Facts:
-    Decoded decoded
-    uint64_t source_key
-    uint64_t source_port_key
-    uint64_t transaction_key
-    uint64_t account_key
-    int match_count
-    Head head
-
-cdef class Examined:
-    cdef Facts facts
-    cdef Examiner owner
-    cdef uint32_t message_at    # where this message starts in the transport payload
-    cdef readonly bytes data
-    cdef readonly int link
-    cdef readonly int64_t ts
-    cdef readonly object number
-    cdef readonly uint32_t wire_length
-    cdef public int arrival
-    cdef readonly tuple hits
-    cdef readonly tuple candidates
-    cdef Cursor message(self) noexcept
-    cdef object _list_of(self, int field, bint normal)
-    cdef list _values_in(self, Head *head, int field, int form)
 
 cdef class Examiner:
     cdef readonly Matcher matcher

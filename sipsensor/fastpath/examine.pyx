@@ -6,28 +6,27 @@ Rules. `look` is all C and holds no Python object: a pump may call it without th
 dialects, and the signatures' hits of both count.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 import os
-from ipaddress import IPv6Address
 
-from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, host32, part
+from sipsensor.fastpath.cursor cimport Cursor, at, host32, part
 from sipsensor.fastpath.decode cimport (
     DEC_BROKEN, DEC_FRAGMENT, DEC_NOT_IP, DEC_OK, DEC_OTHER, DEC_UNKNOWN_LINK, Decoded, decode, decode_transport,
 )
-from sipsensor.fastpath.fields cimport owner_of, read_repeat
+from sipsensor.fastpath.examined cimport Examined, Facts, cursor_of
 from sipsensor.fastpath.keys cimport account_key, source_key, source_port_key, transaction_key
 from sipsensor.fastpath.matcher cimport Matcher
-from sipsensor.fastpath.names cimport F_COUNT, FIRST_HEADER_FIELD, HEADERS_MAX
-from sipsensor.fastpath.normal cimport FORM_RAW, form_of, take
+
+
 from sipsensor.fastpath.sip cimport (
     A_AMBIGUOUS_LINE_ENDS, A_BARE_CR, CON_KEEPALIVE, CON_MALFORMED, CON_NONE, CON_OTHER, CON_REQUEST, CON_RESPONSE, CON_STUN,
-    DIALECT_ANY_LINE_END, DIALECT_LF_LINE_END, LINES_MAX, Head, Header, forget, scan,
+    DIALECT_ANY_LINE_END, DIALECT_LF_LINE_END, LINES_MAX, Header, forget, scan,
 )
-from sipsensor.fastpath.tables cimport Networks
+
 
 DECODED_OK, DECODED_NOT_IP, DECODED_UNKNOWN_LINK = DEC_OK, DEC_NOT_IP, DEC_UNKNOWN_LINK
 DECODED_BROKEN, DECODED_FRAGMENT, DECODED_OTHER = DEC_BROKEN, DEC_FRAGMENT, DEC_OTHER
@@ -38,36 +37,9 @@ cdef enum:
     SKIP_MEDIA, SKIP_NOT_IP, SKIP_UNKNOWN_LINK, SKIP_BROKEN, SKIP_OTHER, SKIP_COUNT
     INDEX_RECORD = 16           # of a batch: seconds, fraction, offset, captured length, 32 bits each
 
+# The class is known to C by its cimport; Python finds it here, where it is made.
+globals()["Examined"] = Examined
 _SKIPS = ("media", "not_ip", "unknown_link", "broken", "other_transport")
-
-
-cdef Cursor _bytes(bytes data) noexcept:
-    return cursor_over(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-
-
-cdef bytes _slice(Cursor c, Span span):
-    cdef Cursor p = part(c, span.start, span.end - span.start)
-    return PyBytes_FromStringAndSize(<const char *> p.data, p.size)
-
-
-cdef bytes _normal(Cursor c, Span span, int form):
-    cdef uint32_t i = span.start
-    cdef int byte
-    out = bytearray()
-    while True:
-        byte = take(c, &i, span.end, form)
-        if byte < 0:
-            return bytes(out)
-        out.append(byte)
-
-
-cdef str _address_text(const uint8_t *address, int version):
-    if version == 4:
-        return f"{address[12]}.{address[13]}.{address[14]}.{address[15]}"
-    return str(IPv6Address(PyBytes_FromStringAndSize(<const char *> address, 16))) if version == 6 else ""
-
-
-# --- the examiner --------------------------------------------------------------------------------------------------------------------------
 
 
 cdef class Examiner:
@@ -172,12 +144,12 @@ cdef class Examiner:
     def examine(self, packet):
         """All facts of one packet. Never raises on its bytes."""
         cdef bytes data = packet.data
-        self.look(_bytes(data), packet.link, &self.scratch)
+        self.look(cursor_of(data), packet.link, &self.scratch)
         return self.wrap(data, packet.link, packet.ts, packet.number, packet.wire_length, packet.arrival)
 
     def examine_raw(self, bytes data not None, int link, int64_t ts, number=0, int64_t wire_length=-1, int arrival=0):
         """The same without a Packet."""
-        self.look(_bytes(data), link, &self.scratch)
+        self.look(cursor_of(data), link, &self.scratch)
         return self.wrap(data, link, ts, number, wire_length, arrival)
 
     def examine_whole(self, Examined piece not None, bytes ip_payload not None):
@@ -189,14 +161,26 @@ cdef class Examiner:
         f.source_key = f.source_port_key = f.transaction_key = f.account_key = 0
         f.match_count = 0
         forget(&f.head)
-        decode_transport(_bytes(ip_payload), &f.decoded)
+        decode_transport(cursor_of(ip_payload), &f.decoded)
         if f.decoded.status == DEC_OK:
-            self.look_at_payload(part(_bytes(ip_payload), f.decoded.payload, f.decoded.payload_size), f)
+            self.look_at_payload(part(cursor_of(ip_payload), f.decoded.payload, f.decoded.payload_size), f)
         return self.wrap(ip_payload, piece.link, piece.ts, piece.number, piece.wire_length, piece.arrival)
+
+    def behind(self, Examined first not None):
+        """The message behind the Content-Length of ``first``, which has one: see ``Examined.following``."""
+        cdef Facts *f = &self.scratch
+        cdef Examined examined
+        f.decoded = first.facts.decoded
+        f.transaction_key = f.account_key = 0
+        f.match_count = 0
+        self.look_at_payload(part(first.message(), first.facts.head.following, first.facts.decoded.payload_size), f)
+        examined = self.wrap(first.data, first.link, first.ts, first.number, first.wire_length, first.arrival)
+        examined.message_at = first.message_at + first.facts.head.following
+        return examined
 
     def walk(self, bytes data not None, bytes index not None, int link, bint nanoseconds, first_number):
         """A batch: (what must be judged, packets, bytes, last ts). What nobody judges is skipped here and counted in ``skipped``."""
-        cdef Cursor records = _bytes(index), all_data = _bytes(data), packet
+        cdef Cursor records = cursor_of(index), all_data = cursor_of(data), packet
         cdef uint32_t i
         cdef int64_t ts = 0, total = 0, count = records.size // INDEX_RECORD
         cdef list judged = []
@@ -234,194 +218,3 @@ cdef class Examiner:
     def skipped(self):
         """What ``walk`` passed over, by why."""
         return {_SKIPS[i]: self.skips[i] for i in range(SKIP_COUNT)}
-
-
-cdef class Examined:
-    """One message's worth of facts about one packet. Offsets count from the start of the payload."""
-
-    def __dealloc__(self):
-        free(self.facts.head.lines)
-
-    cdef Cursor message(self) noexcept:
-        cdef Decoded *d = &self.facts.decoded
-        cdef Cursor payload = part(_bytes(self.data), d.payload, d.payload_size)
-        return part(payload, self.message_at, payload.size)
-
-    @property
-    def decoded(self): return self.facts.decoded.status
-    @property
-    def content(self): return self.facts.head.content
-    @property
-    def truncated(self): return bool(self.facts.decoded.truncated)
-    @property
-    def version(self): return self.facts.decoded.version
-    @property
-    def transport(self): return self.facts.decoded.transport
-    @property
-    def src(self): return PyBytes_FromStringAndSize(<const char *> self.facts.decoded.src, 16)
-    @property
-    def dst(self): return PyBytes_FromStringAndSize(<const char *> self.facts.decoded.dst, 16)
-    @property
-    def sport(self): return self.facts.decoded.sport
-    @property
-    def dport(self): return self.facts.decoded.dport
-    @property
-    def src_text(self): return _address_text(self.facts.decoded.src, self.facts.decoded.version)
-    @property
-    def dst_text(self): return _address_text(self.facts.decoded.dst, self.facts.decoded.version)
-    @property
-    def recorded_verdict(self): return self.facts.decoded.recorded - 1
-    @property
-    def payload_length(self): return self.message().size
-    @property
-    def payload(self):
-        cdef Cursor c = self.message()
-        return PyBytes_FromStringAndSize(<const char *> c.data, c.size)
-    @property
-    def fragment_offset(self): return self.facts.decoded.fragment_offset
-    @property
-    def fragment_more(self): return bool(self.facts.decoded.fragment_more)
-    @property
-    def method(self): return -1 if self.facts.head.content == CON_RESPONSE else self.facts.head.method
-    @property
-    def code(self): return self.facts.head.code
-    @property
-    def anomalies(self): return self.facts.head.anomalies
-    @property
-    def malformation(self): return self.facts.head.malformation
-    @property
-    def malformed_at(self): return self.facts.head.malformed_at
-    @property
-    def source_key(self): return self.facts.source_key
-    @property
-    def source_port_key(self): return self.facts.source_port_key
-    @property
-    def transaction_key(self): return self.facts.transaction_key
-    @property
-    def account_key(self): return self.facts.account_key
-    @property
-    def header_count(self): return self.facts.head.line_count
-    @property
-    def body_start(self): return self.facts.head.head_end
-    @property
-    def cseq_number(self): return self.facts.head.cseq_number
-    @property
-    def content_length(self): return self.facts.head.content_length
-    @property
-    def has_following(self): return self.facts.head.following != 0
-
-    def src_in(self, Networks networks not None):
-        """Is the source address in one of the networks?"""
-        return networks.holds(self.facts.decoded.src)
-
-    def dst_in(self, Networks networks not None):
-        """Is the destination address in one of the networks?"""
-        return networks.holds(self.facts.decoded.dst)
-
-    @property
-    def fragment_key(self):
-        """What the fragments of one datagram share; empty when this is none (RFC 791 3.2, RFC 8200 4.5)."""
-        cdef Decoded *d = &self.facts.decoded
-        if d.status != DEC_FRAGMENT:
-            return b""
-        return self.src + self.dst + d.fragment_id.to_bytes(4, "big") + bytes((d.transport if d.version == 4 else 0, d.version))
-
-    @property
-    def fragment(self):
-        """This fragment's piece of the IP payload."""
-        cdef Cursor c = part(_bytes(self.data), self.facts.decoded.body, self.facts.decoded.body_size)
-        return PyBytes_FromStringAndSize(<const char *> c.data, c.size)
-
-    cdef object _list_of(self, int field, bint normal):
-        """The values of a header field or derived field, in order."""
-        cdef Head *head = &self.facts.head
-        cdef Cursor c = self.message()
-        cdef int i, form = form_of(field) if normal else FORM_RAW
-        if 0 < field < F_COUNT:
-            span = head.fields[field]
-            return [] if span.start == ABSENT or head.content < CON_REQUEST else [_normal(c, span, form) if normal else _slice(c, span)]
-        return [
-            _normal(c, head.lines[i].value, form) if normal else _slice(c, head.lines[i].value)
-            for i in range(head.line_count) if head.lines[i].number == field - FIRST_HEADER_FIELD
-        ]
-
-    def raw(self, int field):
-        """The bytes of the field's first occurrence as sent, without surrounding white space; None when absent."""
-        cdef Head *head = &self.facts.head
-        cdef int first
-        if 0 < field < F_COUNT:
-            if head.content < CON_REQUEST or head.fields[field].start == ABSENT:
-                return None
-            return _slice(self.message(), head.fields[field])
-        if not FIRST_HEADER_FIELD <= field < FIRST_HEADER_FIELD + HEADERS_MAX or head.line_count == 0:
-            return None
-        first = head.first[field - FIRST_HEADER_FIELD]
-        return _slice(self.message(), head.lines[first].value) if first >= 0 else None
-
-    def norm(self, int field):
-        """The same in its normal form."""
-        cdef list values = self._list_of(field, True)
-        return values[0] if values else None
-
-    def occurrences(self, int field):
-        """All values of a header field, raw."""
-        return self._list_of(field, False)
-
-    def values(self, int field, bint raw=False):
-        """All that the signatures compared: the field at each line of its header, and in both readings of an ambiguous head."""
-        cdef Head *other = &self.owner.other
-        cdef int form = FORM_RAW if raw else form_of(field)
-        found = self._values_in(&self.facts.head, field, form)
-        if self.facts.head.anomalies >> A_BARE_CR & 1:
-            scan(self.message(), DIALECT_LF_LINE_END, False, True, other)
-            if other.content == CON_REQUEST or other.content == CON_RESPONSE:
-                found += self._values_in(other, field, form)
-        return found
-
-    cdef list _values_in(self, Head *head, int field, int form):
-        cdef Cursor c = self.message()
-        cdef Span fields[F_COUNT]
-        cdef int i, owner
-        cdef list found = []
-        if head.content < CON_REQUEST:
-            return found
-        if field >= F_COUNT:
-            for i in range(head.line_count):
-                if head.lines[i].number == field - FIRST_HEADER_FIELD:
-                    found.append(_normal(c, head.lines[i].value, form))
-            return found
-        if head.fields[field].start != ABSENT:
-            found.append(_normal(c, head.fields[field], form))
-        owner = owner_of(field)
-        if owner >= 0 and head.seen[owner] > 1:
-            for i in range(head.first[owner] + 1, head.line_count):
-                if head.lines[i].number == owner:
-                    read_repeat(c, owner, head.lines[i].value, fields)
-                    if fields[field].start != ABSENT:
-                        found.append(_normal(c, fields[field], form))
-        return found
-
-    def headers(self):
-        """(number or -1, name as sent, raw value) of every header line, in order."""
-        cdef Head *head = &self.facts.head
-        cdef Cursor c = self.message()
-        cdef int i
-        return [
-            (head.lines[i].number, _slice(c, head.lines[i].name), _slice(c, head.lines[i].value)) for i in range(head.line_count)
-        ]
-
-    def following(self):
-        """The next message in the same datagram or segment, behind this one's Content-Length; None when there is none."""
-        cdef Examiner owner = self.owner
-        cdef Facts *f = &owner.scratch
-        cdef Examined examined
-        cdef uint32_t start = self.message_at + self.facts.head.following
-        if self.facts.head.following == 0:
-            return None
-        f.decoded = self.facts.decoded
-        f.transaction_key = f.account_key = 0
-        f.match_count = 0
-        owner.look_at_payload(part(self.message(), self.facts.head.following, 0xFFFFFFFF), f)
-        examined = owner.wrap(self.data, self.link, self.ts, self.number, self.wire_length, self.arrival)
-        examined.message_at = start
-        return examined

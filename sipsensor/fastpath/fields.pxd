@@ -1,4 +1,4 @@
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from sipsensor.fastpath.cursor cimport Cursor, Span
 
@@ -12,6 +12,7 @@ cdef uint64_t read_via(Cursor c, Span value, Span *fields) noexcept nogil
 cdef void read_cseq(Cursor c, Span value, Span *number, Span *method) noexcept nogil
 cdef void read_credentials(Cursor c, Span value, Span *fields) noexcept nogil
 cdef void read_sdp(Cursor c, Span body, Span *fields) noexcept nogil
+cdef bint has_sip_scheme(Cursor c, uint32_t i, uint32_t end) noexcept nogil
 cdef uint64_t uri_anomalies(Cursor c, Span uri) noexcept nogil
 cdef int owner_of(int field) noexcept nogil
 cdef void read_repeat(Cursor c, int owner, Span value, Span *fields) noexcept nogil

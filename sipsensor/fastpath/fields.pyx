@@ -46,12 +46,14 @@ cdef inline uint32_t _end_of_quoted(Cursor c, uint32_t i, uint32_t end) noexcept
 
 
 cdef uint32_t _next_parameter(Cursor c, uint32_t i, uint32_t end, Span *name, Span *value) noexcept nogil:
-    """Read `; name [= value]` at `i`. Returns where the next one starts; `end` when there is none, with an empty name."""
+    """Read `; name [= value]` at `i` or, over what does not belong there, behind it. Returns where the next one starts; `end` when there is
+    none, with an empty name."""
     cdef uint32_t start
     cdef int byte
     name.start = name.end = end
     value.start = value.end = end
-    i = _skip_blank(c, i, end)
+    while i < end and at(c, i) != 0x3B and at(c, i) != 0x2C:
+        i += 1
     if i >= end or at(c, i) != 0x3B:
         return end
     i += 1
@@ -129,26 +131,45 @@ cdef void read_uri(Cursor c, Span uri, Span *user, Span *host, Span *port) noexc
         port.start, port.end = start, end
 
 
+cdef bint has_sip_scheme(Cursor c, uint32_t i, uint32_t end) noexcept nogil:
+    """A sip, sips or tel URI starts at `i`."""
+    cdef Span scheme
+    scheme.start, scheme.end = i, find_near(c, i, i + 5 if end - i > 5 else end, 0x3A)
+    return scheme.end < end and (_is(c, scheme, b"sip", 3) or _is(c, scheme, b"sips", 4) or _is(c, scheme, b"tel", 3))
+
+
+cdef uint32_t _opening(Cursor c, uint32_t i, uint32_t end) noexcept nogil:
+    """Index of the first "<" from `i` outside quoted strings (where they do not balance, the first at all), or `end`."""
+    cdef uint32_t first = find_near(c, i, end, 0x3C), mark = first, quote
+    while mark < end:
+        quote = find_near(c, i, mark, 0x22)
+        if quote == mark:
+            break
+        i = _end_of_quoted(c, quote + 1, end) + 1
+        if i > end:
+            return first
+        if mark < i:
+            mark = find_near(c, i, end, 0x3C)
+    return mark
+
+
 cdef uint64_t read_name_addr(Cursor c, Span value, Span *slots) noexcept nogil:
     """[display] <URI> *(;param), or a bare URI whose parameters then belong to the header (RFC 3261 20.10)."""
     cdef uint64_t found = 0
     cdef uint32_t i = value.start, end = value.end, mark
     cdef Span name, text
-    if at(c, i) == 0x22 and i < end:
-        mark = _end_of_quoted(c, i + 1, end)
-        slots[S_DISPLAY].start, slots[S_DISPLAY].end = i + 1, mark
-        if mark >= end:
-            return <uint64_t> 1 << A_UNBALANCED
-        i = _skip_blank(c, mark + 1, end)
-        mark = find_near(c, i, end, 0x3C)
-    else:
-        mark = find_near(c, i, end, 0x3C)
-        if mark < end and find_near(c, i, mark, 0x3A) < mark:
-            mark = end              # a colon before "<" is that of a bare URI's scheme
-        elif mark < end and mark > i:
-            slots[S_DISPLAY] = trim(c, i, mark)
-            if slots[S_DISPLAY].start == slots[S_DISPLAY].end:
-                slots[S_DISPLAY].start = ABSENT
+    # What stands before "<" need not be lawful to be read as a display name; only a URI there is no name.
+    mark = end if has_sip_scheme(c, i, end) else _opening(c, i, end)
+    if i < end and at(c, i) == 0x22:
+        i = _end_of_quoted(c, i + 1, end)
+        if i >= end:
+            found, i = <uint64_t> 1 << A_UNBALANCED, mark
+        slots[S_DISPLAY].start, slots[S_DISPLAY].end = value.start + 1, i
+        i = _skip_blank(c, i + 1, end) if i < end else end
+    elif mark < end and mark > i:
+        slots[S_DISPLAY] = trim(c, i, mark)
+        if slots[S_DISPLAY].start == slots[S_DISPLAY].end:
+            slots[S_DISPLAY].start = ABSENT
     if mark < end:
         i = mark + 1
         mark = find_near(c, i, end, 0x3E)
@@ -166,8 +187,8 @@ cdef uint64_t read_name_addr(Cursor c, Span value, Span *slots) noexcept nogil:
     read_uri(c, slots[S_URI], &slots[S_USER], &slots[S_HOST], &slots[S_PORT])
     while i < end:
         i = _next_parameter(c, i, end, &name, &text)
-        if _is(c, name, b"tag", 3) and slots[S_TAG].start == ABSENT:
-            slots[S_TAG] = text
+        if _is(c, name, b"tag", 3):
+            slots[S_TAG] = text     # of several, all three stacks take the last
     return found
 
 

@@ -14,17 +14,17 @@ from sipsensor.fastpath.names cimport F_COUNT, F_FROM_USER, FIRST_HEADER_FIELD
 from sipsensor.fastpath.normal cimport FORM_URI, _hex_digit, form_of, take
 from sipsensor.fastpath.sip cimport Head
 
-from sipsensor.fastpath.names import ANOMALIES, HEADERS
+from sipsensor.fastpath.names import ANOMALIES as _ANOMALIES, HEADERS as _HEADERS
 
 cdef enum:
     NO_UPPER_BOUND = 0x7FFFFFFF
 
-KINDS = {name: number for number, name in enumerate("literal regex present length count integer order same tag anomaly digits".split())}
+_KINDS = {name: number for number, name in enumerate("literal regex present length count integer order same tag anomaly digits".split())}
 
 
 cdef int _known_field(field) except -1:
     number = int(field)
-    if not (0 < number < F_COUNT or FIRST_HEADER_FIELD <= number < FIRST_HEADER_FIELD + len(HEADERS)):
+    if not (0 < number < F_COUNT or FIRST_HEADER_FIELD <= number < FIRST_HEADER_FIELD + len(_HEADERS)):
         raise ValueError(f"no field has the number {field}")
     return number
 
@@ -33,9 +33,9 @@ def flatten_leaves(leaves):
     """(LEAF_WIDTH numbers per leaf, the header numbers of all order leaves). Raises ValueError for an unknown kind or field."""
     flat, orders = [], []
     for leaf in leaves:
-        if leaf[0] not in KINDS:
+        if leaf[0] not in _KINDS:
             raise ValueError(f"no leaf kind is called {leaf[0]!r}")
-        kind, parts = KINDS[leaf[0]], [0, 0, 0, 0]
+        kind, parts = _KINDS[leaf[0]], [0, 0, 0, 0]
         if kind in (K_LITERAL, K_REGEX, K_PRESENT):
             parts[0] = _known_field(leaf[1])
         elif kind in (K_LENGTH, K_INTEGER, K_DIGITS) or (kind == K_COUNT and leaf[1]):
@@ -51,7 +51,7 @@ def flatten_leaves(leaves):
             parts[:2] = [_known_field(leaf[1]), _known_field(leaf[2])]
         elif kind == K_TAG:
             parts[:2] = [_known_field(leaf[1]), leaf[2]]
-        elif not 0 <= leaf[1] < len(ANOMALIES):
+        elif not 0 <= leaf[1] < len(_ANOMALIES):
             raise ValueError(f"no anomaly has the bit {leaf[1]}")
         else:
             parts[0] = leaf[1]

@@ -31,4 +31,5 @@ class Matcher:
 
     def __init__(self, leaves: Sequence[tuple[Any, ...]] = (), rules: Sequence[Any] = ()) -> None: ...
     rule_count: int
+    leaf_count: int
     state_count: int

@@ -2,14 +2,14 @@
 """Request line and status line (RFC 3261 7.1, 7.2), and the question whether a payload is SIP at all.
 
 Rules. Runs of SP and HTAB are tolerated and noted, as stacks do, and a method is whatever stands before the first: Kamailio and sofia answer
-"OPTI)ONS", too (tried). Without a SIP version at its end a line is SIP only where a SIP port and a method's
-name say that it was meant so: then it is malformed, else it is not ours.
+"OPTI)ONS", too (tried). Without a SIP version at its end a line is SIP where its URI is (sofia answers 505 to any version), or malformed SIP
+where a SIP port and a method's name say that it was meant so; else it is not ours.
 """
 
 from libc.stdint cimport uint32_t
 
 from sipsensor.fastpath.cursor cimport Cursor, Span, at, cursor_over, decimal, find, is_digit, is_space, same_nocase, trim
-from sipsensor.fastpath.fields cimport read_uri, uri_anomalies
+from sipsensor.fastpath.fields cimport has_sip_scheme, read_uri, uri_anomalies
 from sipsensor.fastpath.lines cimport find_line_end, flag, line_end, malformed
 from sipsensor.fastpath.names cimport (
     F_CODE, F_METHOD, F_NONE, F_PHRASE, F_START_LINE, F_URI, F_URI_HOST, F_URI_USER, F_VERSION, M_OTHER, find_method,
@@ -66,7 +66,8 @@ cdef void _request_line(Cursor c, Span line, bint any_first_line, Head *h) noexc
     version.start = line.end
     while version.start > i and not is_space(at(c, version.start - 1)):
         version.start -= 1
-    if not _is_sip_version(c, version):
+    uri = trim(c, i, version.start)
+    if not _is_sip_version(c, version) and not (has_sip_scheme(c, uri.start, uri.end) and find(c, version.start, version.end, 0x2F) < version.end):
         # Only where a SIP port and a method's name say that it was meant as SIP: NOTIFY * HTTP/1.1 is not.
         if any_first_line and find_method(c, method) != M_OTHER and find(c, i, line.end, 0x2F) >= line.end:
             malformed(h, MAL_START_LINE, i)
@@ -75,7 +76,6 @@ cdef void _request_line(Cursor c, Span line, bint any_first_line, Head *h) noexc
         else:
             h.content = CON_OTHER
         return
-    uri = trim(c, i, version.start)
     h.content = CON_REQUEST
     h.method = <unsigned char> find_method(c, method)
     h.fields[F_METHOD] = method

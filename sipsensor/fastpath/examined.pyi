@@ -1,0 +1,95 @@
+"""What is known of one message of one packet."""
+
+from sipsensor.fastpath.tables import Networks
+
+class Examined:
+    """One message's worth of facts about one packet. Offsets count from the start of the payload. Immutable."""
+
+    ts: int
+    number: int
+    arrival: int
+    """``model.Arrival`` as an int."""
+    decoded: int
+    content: int
+    truncated: bool
+    """The capture holds less than the IP header says."""
+    version: int
+    """4 or 6; 0 when not IP."""
+    transport: int
+    """17 UDP, 6 TCP, other IP protocol numbers as they are."""
+    src: bytes
+    """16 bytes; IPv4 as ::ffff:a.b.c.d."""
+    dst: bytes
+    sport: int
+    dport: int
+    src_text: str
+    dst_text: str
+    payload: bytes
+    payload_length: int
+    data: bytes
+    """The packet as it came, link layer included."""
+    link: int
+    wire_length: int
+    fragment_key: bytes
+    """What the fragments of one datagram share (addresses, protocol, identification); empty when not a fragment."""
+    fragment_offset: int
+    """In bytes."""
+    fragment_more: bool
+    fragment: bytes
+    """This fragment's piece of the IP payload."""
+    method: int
+    """Index into ``names.METHODS``, ``METHOD_OTHER``, or -1 for a response. A CSeq method for responses is the field ``cseq.method``."""
+    code: int
+    """Status code of a response, else 0."""
+    anomalies: int
+    """Bit set of ``names.ANOMALIES``."""
+    malformation: int
+    """0, or a value of ``names.MALFORMATIONS``."""
+    malformed_at: int
+    """Offset of what made it malformed."""
+    hits: tuple[int, ...]
+    """Indexes of the matcher's rules that match for certain."""
+    candidates: tuple[int, ...]
+    """Indexes of rules with a regex whose literal was found: the caller must confirm them."""
+    source_key: int
+    """Keyed hash of the source address (IPv6: its /64)."""
+    source_port_key: int
+    """Keyed hash of source address (whole) and port."""
+    transaction_key: int
+    """Keyed hash of source address, top Via branch and sent-by, CSeq number and method; Call-ID and From tag join where the
+    branch has no RFC 3261 cookie
+    (RFC 3261 17.2.3). For a response: of the destination address, so that it equals its request's. 0 when there is nothing to key."""
+    account_key: int
+    """Keyed hash of the user and host of the To URI (the AOR of a REGISTER), unescaped, host lower-cased. 0 without one."""
+    header_count: int
+    body_start: int
+    """Where the head ended."""
+    cseq_number: int
+    """-1 when absent or unreadable."""
+    content_length: int
+    """-1 when absent or unreadable."""
+
+    recorded_verdict: int
+    """In our own recordings the verdict written down (0 accept, 1 drop); -1 elsewhere."""
+    has_following: bool
+    """Another message stands behind this one's Content-Length."""
+
+    def src_in(self, networks: Networks) -> bool:
+        """Whether the source address is in one of the networks."""
+    def dst_in(self, networks: Networks) -> bool:
+        """Whether the destination address is in one of the networks."""
+    def raw(self, field: int) -> bytes | None:
+        """The bytes of the field's first occurrence as sent, without surrounding white space; None when absent."""
+    def norm(self, field: int) -> bytes | None:
+        """The same, normal: folds and white space runs one space, quoted pairs and percent escapes (URI parts) resolved."""
+    def occurrences(self, field: int) -> list[bytes]:
+        """All values of a header field, raw."""
+    def values(self, field: int, raw: bool = False) -> list[bytes]:
+        """All that signatures compared: the field at each line of its header, in both readings of an ambiguous head.
+
+        Normal unless ``raw``.
+        """
+    def headers(self) -> list[tuple[int, bytes, bytes]]:
+        """(number or -1, name as sent, raw value) of every header line, in order."""
+    def following(self) -> Examined | None:
+        """The next message in the same datagram or segment, after this one's Content-Length; None when there is none."""
