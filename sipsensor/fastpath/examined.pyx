@@ -132,7 +132,7 @@ cdef class Examined:
         cdef Decoded *d = &self.facts.decoded
         if d.status != DEC_FRAGMENT:
             return b""
-        return self.src + self.dst + d.fragment_id.tocursor_of(4, "big") + bytes((d.transport if d.version == 4 else 0, d.version))
+        return self.src + self.dst + d.fragment_id.to_bytes(4, "big") + bytes((d.transport if d.version == 4 else 0, d.version))
 
     @property
     def fragment(self):
