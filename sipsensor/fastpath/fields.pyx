@@ -75,10 +75,10 @@ cdef uint32_t _next_parameter(Cursor c, uint32_t i, uint32_t end, Span *name, Sp
     start = i
     while i < end:
         byte = at(c, i)
-        if byte == 0x3B or byte == 0x2C:
+        if byte == 0x3B or byte == 0x2C or is_blank(byte):
             break
         i += 1
-    value[0] = trim(c, start, i)
+    value.start, value.end = start, i
     return i
 
 
@@ -188,7 +188,7 @@ cdef uint64_t read_name_addr(Cursor c, Span value, Span *slots) noexcept nogil:
     while i < end:
         i = _next_parameter(c, i, end, &name, &text)
         if _is(c, name, b"tag", 3):
-            slots[S_TAG] = text     # of several, all three stacks take the last
+            slots[S_TAG] = text     # of several, Kamailio and pjsip take the last (tried)
     return found
 
 
