@@ -22,8 +22,7 @@ from sipsensor.detect import DETECTORS
 from sipsensor.detect.base import Detector, Services
 from sipsensor.engine import Engine
 from sipsensor.export.events import Summary
-from sipsensor.fastpath.examine import Examined, Examiner
-from sipsensor.fastpath.tables import Networks
+from sipsensor.fastpath import examine, tables
 from sipsensor.model import Action, Decision, Mode, Rule, Verdict
 from sipsensor.reassembly.assembler import Assembler
 from sipsensor.signatures import SignatureError, SignatureSet, compile_signatures, load
@@ -36,7 +35,7 @@ from sipsensor.track.transactions import Transactions
 REPLAY_SEED = b"sipsensor-replay"
 """Keys the hashes of a replay, so that a file gives the same result each time. A live sensor takes a random one."""
 
-OnDecision = Callable[[Examined, Decision], None]
+OnDecision = Callable[[examine.Examined, Decision], None]
 
 
 def load_signatures(settings: Settings) -> SignatureSet:
@@ -54,7 +53,7 @@ def build_engine(  # noqa: PLR0913 - what a source needs differs, by name
     protected: Sequence[str] | None = None,
     signatures: SignatureSet | None = None,
     seed: bytes | None = None,
-    report_error: Callable[[Examined, BaseException], None] | None = None,
+    report_error: Callable[[examine.Examined, BaseException], None] | None = None,
     wrap: Callable[[Detector], Detector] | None = None,
 ) -> Engine:
     """The engine that ``settings`` describe.
@@ -67,7 +66,9 @@ def build_engine(  # noqa: PLR0913 - what a source needs differs, by name
         signatures = load_signatures(settings)
     detectors = build_detectors(settings, signatures)
     actions = actions_of(settings, rules_of(detectors))
-    examiner = Examiner(signatures.matcher, settings.network.sip_ports, os.urandom(16) if seed is None else seed)
+    examiner = examine.Examiner(
+        signatures.matcher, settings.network.sip_ports, os.urandom(16) if seed is None else seed
+    )
     directions = Directions(
         _networks("network.protected", settings.network.public, protected or settings.network.protected)
     )
@@ -124,9 +125,9 @@ def actions_of(settings: Settings, rules: Sequence[Rule]) -> dict[str, Action]:
     return actions
 
 
-def _networks(key: str, *lists: Sequence[str]) -> Networks:
+def _networks(key: str, *lists: Sequence[str]) -> tables.Networks:
     try:
-        return Networks([text for texts in lists for text in texts])
+        return tables.Networks([text for texts in lists for text in texts])
     except ValueError as error:
         raise ConfigError([f'{key}: {error}; write "192.0.2.10" or "192.0.2.0/24"']) from None
 
@@ -225,7 +226,7 @@ class Replay:
         self._ends = last if self._ends is None else max(last, self._ends)
         self._engine.tick(last)
 
-    def _judge(self, judged: Iterable[Examined]) -> None:
+    def _judge(self, judged: Iterable[examine.Examined]) -> None:
         judge, tell, sources = self._engine.judge, self._tell, self.summary.sources_of_messages
         for examined in judged:
             decision = judge(examined)
@@ -235,7 +236,7 @@ class Replay:
                 tell(examined, decision)
         self.summary.bound()
 
-    def _tell(self, examined: Examined, decision: Decision) -> None:
+    def _tell(self, examined: examine.Examined, decision: Decision) -> None:
         self.summary.count(examined, decision)
         if self._on_decision is not None:
             self._on_decision(examined, decision)
@@ -257,7 +258,7 @@ class Replay:
         self.summary.bound()
         return last
 
-    def _compare(self, examined: Examined, decision: Decision, path: Path, found: Differences) -> None:
+    def _compare(self, examined: examine.Examined, decision: Decision, path: Path, found: Differences) -> None:
         recorded = examined.recorded_verdict
         if recorded < 0:
             found.unrecorded += 1

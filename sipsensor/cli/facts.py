@@ -8,9 +8,7 @@ from sipsensor.cli.witness import Seen
 from sipsensor.engine import Engine
 from sipsensor.export.events.build import evidence, timestamp
 from sipsensor.export.events.text import credentials, shown, without_secrets
-from sipsensor.fastpath import examine
-from sipsensor.fastpath.examine import Examined
-from sipsensor.fastpath.names import ANOMALIES, FIELD_HEADERS, FIELDS, HEADERS, MALFORMATIONS
+from sipsensor.fastpath import examine, names
 from sipsensor.model import Alert, Arrival, Decision, Direction, Outcome, Packet, Standing, Verdict
 from sipsensor.protocols.base import Malformed
 from sipsensor.signatures import SignatureSet
@@ -32,9 +30,9 @@ _CONTENT = {
     examine.CONTENT_RESPONSE: "SIP response",
     examine.CONTENT_MALFORMED: "meant as SIP, not parseable",
 }
-_MALFORMATIONS = {number: name for name, number in MALFORMATIONS.items()}
+_MALFORMATIONS = {number: name for name, number in names.MALFORMATIONS.items()}
 _TRANSPORTS = {6: "TCP", 17: "UDP"}
-_CREDENTIALS = frozenset({HEADERS["authorization"], HEADERS["proxy-authorization"]})
+_CREDENTIALS = frozenset({names.HEADERS["authorization"], names.HEADERS["proxy-authorization"]})
 _SECRET_FIELDS = frozenset({"auth.response", "body", "head", "datagram", "sdp.media"})
 """Derived fields that are not shown: they hold secrets, or everything."""
 
@@ -51,7 +49,7 @@ def packet_facts(packet: Packet) -> dict[str, Any]:
     }
 
 
-def examined_facts(examined: Examined, signatures: SignatureSet) -> dict[str, Any]:
+def examined_facts(examined: examine.Examined, signatures: SignatureSet) -> dict[str, Any]:
     """What the fast path found, headers and all."""
     facts: dict[str, Any] = {
         "decoded": _DECODED.get(examined.decoded, str(examined.decoded)),
@@ -70,14 +68,14 @@ def examined_facts(examined: Examined, signatures: SignatureSet) -> dict[str, An
     return facts
 
 
-def _content_facts(examined: Examined, signatures: SignatureSet) -> dict[str, Any]:
+def _content_facts(examined: examine.Examined, signatures: SignatureSet) -> dict[str, Any]:
     if examined.content == examine.CONTENT_MALFORMED:
         name = _MALFORMATIONS.get(examined.malformation, str(examined.malformation))
         return {"malformed": f"{name}, at byte {examined.malformed_at}", "anomalies": _anomalies(examined)}
     if examined.content not in (examine.CONTENT_REQUEST, examine.CONTENT_RESPONSE):
         return {}
     return {
-        "start_line": _safe(examined.raw(FIELDS["start-line"]) or b""),
+        "start_line": _safe(examined.raw(names.FIELDS["start-line"]) or b""),
         "headers": [f"{_safe(name)}: {_header(number, value)}" for number, name, value in examined.headers()],
         "body_bytes": max(examined.payload_length - examined.body_start, 0),
         "fields": _fields(examined),
@@ -90,19 +88,19 @@ def _content_facts(examined: Examined, signatures: SignatureSet) -> dict[str, An
     }
 
 
-def _anomalies(examined: Examined) -> list[str]:
-    return [name for name, bit in ANOMALIES.items() if examined.anomalies >> bit & 1]
+def _anomalies(examined: examine.Examined) -> list[str]:
+    return [name for name, bit in names.ANOMALIES.items() if examined.anomalies >> bit & 1]
 
 
 def _slugs(indexes: tuple[int, ...], signatures: SignatureSet) -> list[str]:
     return sorted({signatures.rules[index].slug for index in indexes})
 
 
-def _fields(examined: Examined) -> dict[str, str]:
+def _fields(examined: examine.Examined) -> dict[str, str]:
     """The named fields in their normal form, the one that signatures compare with; header fields are listed anyway."""
     found = {}
-    for name, number in FIELDS.items():
-        if number < FIELD_HEADERS and name not in _SECRET_FIELDS:
+    for name, number in names.FIELDS.items():
+        if number < names.FIELD_HEADERS and name not in _SECRET_FIELDS:
             value = examined.norm(number)
             if value:
                 found[name] = _safe(value)

@@ -8,7 +8,7 @@ from typing import Any, cast
 from sipsensor.decide.policy import Policy
 from sipsensor.detect.base import Detector
 from sipsensor.engine import Engine
-from sipsensor.fastpath.examine import Examined
+from sipsensor.fastpath import examine
 from sipsensor.model import Alert, Decision, Observation
 from sipsensor.reassembly.assembler import Assembler
 from sipsensor.track.tracker import Tracker
@@ -17,7 +17,7 @@ from sipsensor.track.tracker import Tracker
 class Seen:
     """What became of one message."""
 
-    def __init__(self, message: Any, examined: Examined, observation: Observation) -> None:  # noqa: ANN401
+    def __init__(self, message: Any, examined: examine.Examined, observation: Observation) -> None:  # noqa: ANN401
         self.message = message
         self.examined = examined
         self.observation = observation
@@ -31,7 +31,7 @@ class Witness:
 
     def __init__(self) -> None:
         self.watching = False
-        self.pieces: list[Examined] = []
+        self.pieces: list[examine.Examined] = []
         self.messages: list[Seen] = []
         self.error: BaseException | None = None
 
@@ -47,16 +47,16 @@ class Witness:
         engine.policy = cast("Policy", _Watched(engine.policy, decide=self._decided, exempt=self._decided))
         engine.report_error = self._failed
 
-    def _assembled(self, pieces: Sequence[Examined], *_: object) -> None:
+    def _assembled(self, pieces: Sequence[examine.Examined], *_: object) -> None:
         self.pieces.extend(pieces)
 
-    def _tracked(self, observation: Observation, message: Any, examined: Examined) -> None:  # noqa: ANN401
+    def _tracked(self, observation: Observation, message: Any, examined: examine.Examined) -> None:  # noqa: ANN401
         self.messages.append(Seen(message, examined, observation))
 
     def _decided(self, decision: Decision, *_: object) -> None:
         self.messages[-1].decision = decision
 
-    def _failed(self, _examined: Examined, error: BaseException) -> None:
+    def _failed(self, _examined: examine.Examined, error: BaseException) -> None:
         self.error = error
 
 

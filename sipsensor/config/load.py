@@ -76,8 +76,13 @@ def parse(text: str, source: str) -> Settings:
         raise ConfigError(
             [f"{source}: no valid TOML: {str(error) or 'nested too deep'}; correct the syntax there"]
         ) from None
+    return from_table(data, source)
+
+
+def from_table(data: Mapping[str, Any], source: str) -> Settings:
+    """The settings in what a TOML parser made of a file; ``source`` names it in errors. Raises ConfigError."""
     faults: list[Fault] = []
-    settings = _settings(data, faults)
+    settings = _settings(dict(data), faults)
     if settings is not None:
         faults.extend(_ranges(settings, ""))
         faults.extend(_networks(settings))

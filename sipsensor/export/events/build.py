@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sipsensor.export.events.text import shown, without_secrets
-from sipsensor.fastpath.examine import CONTENT_MALFORMED, CONTENT_REQUEST, CONTENT_RESPONSE, Examined
-from sipsensor.fastpath.names import FIELDS
+from sipsensor.fastpath import examine, names
 from sipsensor.model import Alert, AppProtocol, Decision, Observation, Rule, Standing, Verdict
 
 Event = dict[str, Any]
@@ -25,17 +24,17 @@ GID = 5060
 _PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "IPv6-ICMP", 132: "SCTP"}
 _STANDINGS = tuple(standing.name.lower() for standing in Standing)
 _APP_PROTOCOLS = tuple(protocol.name.lower() for protocol in AppProtocol)
-_START_LINE, _VERSION = FIELDS["start-line"], FIELDS["version"]
-_METHOD, _URI, _PHRASE = FIELDS["method"], FIELDS["uri"], FIELDS["phrase"]
+_START_LINE, _VERSION = names.FIELDS["start-line"], names.FIELDS["version"]
+_METHOD, _URI, _PHRASE = names.FIELDS["method"], names.FIELDS["uri"], names.FIELDS["phrase"]
 _HEADERS = (
-    ("call_id", FIELDS["call-id"]),
-    ("cseq", FIELDS["cseq"]),
-    ("from", FIELDS["from"]),
-    ("to", FIELDS["to"]),
-    ("user_agent", FIELDS["user-agent"]),
-    ("contact", FIELDS["contact"]),
+    ("call_id", names.FIELDS["call-id"]),
+    ("cseq", names.FIELDS["cseq"]),
+    ("from", names.FIELDS["from"]),
+    ("to", names.FIELDS["to"]),
+    ("user_agent", names.FIELDS["user-agent"]),
+    ("contact", names.FIELDS["contact"]),
 )
-_SIP_CONTENTS = frozenset({CONTENT_REQUEST, CONTENT_RESPONSE, CONTENT_MALFORMED})
+_SIP_CONTENTS = frozenset({examine.CONTENT_REQUEST, examine.CONTENT_RESPONSE, examine.CONTENT_MALFORMED})
 
 
 def timestamp(ts: int) -> str:
@@ -46,7 +45,7 @@ def timestamp(ts: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000).isoformat(timespec="microseconds")
 
 
-def event_of(examined: Examined, decision: Decision) -> Iterator[Event]:
+def event_of(examined: examine.Examined, decision: Decision) -> Iterator[Event]:
     """The events of one packet; none for a packet that was let through without an alert."""
     if decision.verdict is Verdict.DROP:
         yield _drop(examined, decision)
@@ -55,7 +54,7 @@ def event_of(examined: Examined, decision: Decision) -> Iterator[Event]:
             yield _alert(alert, decision, ())
 
 
-def _drop(examined: Examined, decision: Decision) -> Event:
+def _drop(examined: examine.Examined, decision: Decision) -> Event:
     answering = next((alert for alert in decision.alerts if alert.rule is decision.rule), None)
     if answering is not None:
         return _alert(answering, decision, decision.alerts)
@@ -93,7 +92,7 @@ def evidence(value: str | int) -> str | int:
     return value if isinstance(value, int) else shown(without_secrets(value.encode("utf-8", "surrogateescape")))
 
 
-def _head(event_type: str, examined: Examined) -> Event:
+def _head(event_type: str, examined: examine.Examined) -> Event:
     event: Event = {
         "timestamp": timestamp(examined.ts),
         "event_type": event_type,
@@ -121,19 +120,19 @@ def _said(decision: Decision, rule: Rule | None, observation: Observation | None
     }
 
 
-def _add_message(event: Event, examined: Examined) -> None:
+def _add_message(event: Event, examined: examine.Examined) -> None:
     if examined.content in _SIP_CONTENTS:
         event["app_proto"] = _APP_PROTOCOLS[AppProtocol.SIP]
         event["sip"] = sip(examined)
 
 
-def sip(examined: Examined) -> Event:
+def sip(examined: examine.Examined) -> Event:
     """The ``sip`` object: EVE's keys, and the header fields it lacks. Absent fields have no key. ``code`` is text, as
     in EVE.
     """
     found: Event = {}
     start_line = examined.raw(_START_LINE)
-    if examined.content == CONTENT_RESPONSE:
+    if examined.content == examine.CONTENT_RESPONSE:
         found["code"] = f"{examined.code:03d}"
         _put(found, "reason", examined.raw(_PHRASE))
         _put(found, "response_line", start_line)

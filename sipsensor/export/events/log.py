@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol
 
 from sipsensor.export.events.build import Event, event_of, timestamp
 from sipsensor.export.events.volume import LeftOut, VolumeCap
-from sipsensor.fastpath.examine import Examined
+from sipsensor.fastpath import examine
 from sipsensor.model import Decision
 
 STANDARD_OUTPUT = "-"
@@ -81,7 +81,7 @@ class EventLog:
         """Events not written for their volume since the start."""
         return self._cap.left_out if self._cap else 0
 
-    def packet(self, examined: Examined, decision: Decision) -> None:
+    def packet(self, examined: examine.Examined, decision: Decision) -> None:
         """What is to be told of one packet."""
         for event in event_of(examined, decision):
             if self._cap is not None:

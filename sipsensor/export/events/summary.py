@@ -8,7 +8,7 @@ from typing import Any
 
 from sipsensor.export.events.build import timestamp
 from sipsensor.export.events.text import shown
-from sipsensor.fastpath.examine import Examined
+from sipsensor.fastpath import examine
 from sipsensor.model import Cut, Decision, Reason, Rule, Verdict
 
 TOP_SOURCES = 100
@@ -24,7 +24,7 @@ class RuleTotal:
 
     __slots__ = ("alerts", "dropped", "first_number", "first_ts", "rule", "sources")
 
-    def __init__(self, rule: Rule, examined: Examined) -> None:
+    def __init__(self, rule: Rule, examined: examine.Examined) -> None:
         self.rule = rule
         self.alerts = 0
         self.dropped = 0
@@ -56,7 +56,7 @@ class Summary:
         self._forgotten_sources = 0
         self.sources_of_messages: set[bytes] = set()
 
-    def count(self, examined: Examined, decision: Decision) -> None:
+    def count(self, examined: examine.Examined, decision: Decision) -> None:
         """One packet that was dropped, or on which a rule fired."""
         if decision.verdict is Verdict.DROP:
             self._drop(examined, decision)
@@ -73,7 +73,7 @@ class Summary:
             if len(total.sources) < SOURCES_MAX:
                 total.sources.add(examined.src)
 
-    def _drop(self, examined: Examined, decision: Decision) -> None:
+    def _drop(self, examined: examine.Examined, decision: Decision) -> None:
         self.drops_by_reason[decision.reason] += 1
         source = examined.src
         if source in self.drops_by_source:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sipsensor.fastpath.tables import RateTable, keyed_hash
+from sipsensor.fastpath import tables
 from sipsensor.model import NANOSECONDS, Limit
 
 SOURCES_MAX = 16_384
@@ -35,7 +35,7 @@ class VolumeCap:
         self._limit = limit
         self._seed = seed
         self._sources = sources
-        self._table = RateTable(sources, ((limit.count, limit.seconds),))
+        self._table = tables.RateTable(sources, ((limit.count, limit.seconds),))
         self._waiting: OrderedDict[tuple[str, str], LeftOut] = OrderedDict()
         self.left_out = 0
         """Events not written since the start."""
@@ -43,7 +43,7 @@ class VolumeCap:
     def admit(self, source: str, rule: str, now: int) -> int:
         """How many events were left out before this one, or -1 when this one is to be left out itself."""
         key = (source, rule)
-        if self._table.charge(keyed_hash(self._seed, f"{source} {rule}".encode()), now):
+        if self._table.charge(tables.keyed_hash(self._seed, f"{source} {rule}".encode()), now):
             self.left_out += 1
             before = self._waiting.get(key) or LeftOut(source, rule, 0, now, now)
             self._waiting[key] = before._replace(events=before.events + 1, until=now)
