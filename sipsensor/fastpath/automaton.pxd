@@ -13,7 +13,7 @@ cdef struct Automaton:
     uint8_t anchored            # no literal may start behind the field's first byte: stop at the first miss
     uint16_t classes
     uint8_t class_of[256]
-    uint8_t idle[256]           # bytes that leave the first state where it is, in every form
+    uint8_t plain[256]          # PLAIN: stands for itself; IDLE: and leaves the first state where it is; 0: the form decides
     int32_t start
     int32_t *next               # state * classes + class
     int32_t *out                # per state, the start in `outs`; one more entry ends the last

@@ -21,6 +21,10 @@ import itertools as _itertools
 _BEGIN, _END = 256, 257         # symbols beside the 256 bytes
 _CLASSES_MAX = 255
 
+cdef enum:
+    PLAIN = 1
+    IDLE = 2
+
 
 cdef int *ints(values) except NULL:
     """The values as a C array, which the caller frees."""
@@ -89,7 +93,7 @@ cdef int build_automaton(Automaton *automaton, int field, bint raw, bint cased, 
         automaton.class_of[byte] = <uint8_t> class_of.get(folded, 0)
         # A blank, an escape's percent sign and a quoted pair's backslash may stand for another byte.
         special = byte in b" \t\r\n" or (automaton.form == FORM_URI and byte == 0x25) or (automaton.form == FORM_QUOTED and byte == 0x5C)
-        automaton.idle[byte] = folded not in children[0] and not special
+        automaton.plain[byte] = 0 if special else PLAIN if folded in children[0] else IDLE
     table = []
     for state in range(len(children)):
         table += [_step(children, failure, state, symbol) for symbol in (-1, _BEGIN, _END, *used)]
@@ -122,17 +126,23 @@ cdef void _run(Automaton *a, Cursor c, Span span, Findings *found) noexcept nogi
     cdef uint32_t i = span.start
     cdef int32_t state = a.start
     cdef int byte
-    while True:
+    while i < span.end:
+        byte = at(c, i)
         if state == 0:
             if a.anchored:
                 return
-            while i < span.end and a.idle[at(c, i)]:
+            while byte >= 0 and a.plain[byte] == IDLE:
                 i += 1
-        byte = take(c, &i, span.end, a.form)
-        if byte < 0:
-            break
+                byte = at(c, i) if i < span.end else -1
+            if byte < 0:
+                break
+        if a.plain[byte]:
+            i += 1
+        else:
+            byte = take(c, &i, span.end, a.form)
         state = a.next[state * a.classes + a.class_of[byte]]
-        _report(a, state, found)
+        if a.out[state] < a.out[state + 1]:
+            _report(a, state, found)
     _report(a, a.next[state * a.classes + 2], found)
 
 
