@@ -62,6 +62,10 @@ unit: $(VENV)/.dev build
 golden: $(VENV)/.dev build ## the cases of pcaps/ give what they gave
 	@$(PYTEST) tests/golden
 
+.PHONY: golden-update
+golden-update: $(VENV)/.dev build ## write what the cases of pcaps/ give now; read the diff before you commit it
+	@$(PYTEST) tests/golden/test_cases.py --golden-update
+
 .PHONY: reference
 reference: build ## write the generated pages of docs/reference/ anew
 	@write() { $(BIN)/python -m "$$1" >"$$2.new" && mv "$$2.new" "$$2"; }; mkdir -p docs/reference; \

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -45,24 +44,13 @@ def run(path: Path) -> Outcome:
     return outcome
 
 
-@pytest.fixture(scope="module")
-def tally(pytestconfig: pytest.Config) -> Iterator[dict[str, int]]:
-    """Counts captures, and says at the end on how many the tests ran."""
-    counted = {"files": 0, "packets": 0, "sip_messages": 0, "dropped": 0}
-    yield counted
-    reporter: Any = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line("")
-        reporter.write_line("captures: " + ", ".join(f"{count} {name}" for name, count in counted.items()))
-
-
 @pytest.mark.parametrize("path", FILES or [None], ids=lambda path: path.name if path else "none")
-def test_a_capture_replays(path: Path | None, shared_captures: Path, tally: dict[str, int]) -> None:
+def test_a_capture_replays(path: Path | None, shared_captures: Path, tally: Counter[str]) -> None:
     assert path is not None, f"{shared_captures} holds no capture"
     outcome = run(path)
     tally["files"] += 1
     for key in ("packets", "sip_messages", "dropped"):
-        tally[key] += outcome.summary[key]
+        tally[key.replace("_", " ")] += outcome.summary[key]
     assert outcome.summary["accepted"] + outcome.summary["dropped"] == outcome.summary["packets"]
     assert "ERROR" not in outcome.summary["drops_by_reason"]
     assert not any("engine failed" in notice for notice in outcome.notices)
