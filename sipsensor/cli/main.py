@@ -112,6 +112,8 @@ def main() -> NoReturn:
         code = _fail(
             [f"{error.filename or 'output'}: {error.strerror or error}; check the path, its mode and the space left"]
         )
+    except ImportError as error:
+        code = _fail([f"cannot be loaded: {error}; install sipsensor again, or make build in a checkout"])
     except Exception as error:
         if not is_user_error(error):
             raise

@@ -128,6 +128,17 @@ def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert capsys.readouterr().err == ""
 
 
+def test_a_broken_installation_is_one_line(tmp_path: Path) -> None:
+    """A module that is not there is met when a command is called, so it must not look like a bug."""
+    code = "import sys; sys.modules['pcapy'] = None; sys.argv = ['sipsensor', 'replay', 'x']; "
+    code += "from sipsensor.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("sipsensor: cannot be loaded: ")
+    assert done.stderr.endswith("; install sipsensor again, or make build in a checkout\n")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(**_: object) -> None:
         raise ZeroDivisionError
