@@ -25,4 +25,4 @@ cdef struct Decoded:
     uint32_t body_size
 
 cdef void decode(Cursor packet, int link, Decoded *out) noexcept nogil
-cdef void decode_transport(Cursor packet, Decoded *out) noexcept nogil
+cdef void decode_body(Cursor packet, Decoded *out) noexcept nogil

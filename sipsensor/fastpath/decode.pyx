@@ -3,7 +3,7 @@
 
 Rules. Lengths come from the IP header, never from the capture; what the host's own stack would discard (contradicting lengths, wrong version)
 is DEC_BROKEN and looked into no further. Checksums are not verified: offloading makes them wrong on captures of healthy hosts, and a packet
-with a bad one reaches nobody. Limits: 8 VLAN tags, 8 IPv6 extension headers. Tunnels are not opened.
+with a bad one reaches nobody. Limit: 8 VLAN tags. Tunnels are not opened.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
@@ -26,7 +26,6 @@ cdef enum:
     ETHER_IPV4 = 0x0800
     ETHER_IPV6 = 0x86DD
 
-    EXTENSIONS_MAX = 8
     TAGS_MAX = 8
 
     PROTO_TCP = 6
@@ -125,59 +124,70 @@ cdef void _ipv4(Cursor packet, uint32_t offset, Decoded *out) noexcept nogil:
         out.fragment_id = <uint32_t> be16(packet, offset + 4)
         out.status = DEC_FRAGMENT
         return
-    decode_transport(packet, out)
+    decode_body(packet, out)
 
 
 cdef void _ipv6(Cursor packet, uint32_t offset, Decoded *out) noexcept nogil:
     cdef int64_t size = be16(packet, offset + 4)
-    cdef uint32_t end, header
-    cdef int next_header, extension
+    cdef uint32_t end
     if packet.size < offset + 40 or at(packet, offset) >> 4 != 6:
         out.status = DEC_BROKEN
         return
     out.version = 6
     copy_out(packet, offset + 8, out.src, 16)
     copy_out(packet, offset + 24, out.dst, 16)
-    next_header = at(packet, offset + 6)
+    out.transport = <uint8_t> at(packet, offset + 6)
     offset += 40
     end = offset + <uint32_t> size if size else packet.size
     if end > packet.size:
         out.truncated = 1
         end = packet.size
-    for extension in range(EXTENSIONS_MAX):
-        if next_header == 44:
+    out.body, out.body_size = offset, end - offset
+    decode_body(packet, out)
+
+
+cdef void decode_body(Cursor packet, Decoded *out) noexcept nogil:
+    """What stands behind the IP header, at `out.body`: of IPv6 the extension headers first (RFC 8200 4), then UDP or TCP.
+
+    However many: hosts read any number of them, and each takes eight bytes, so the packet's size bounds the walk.
+    """
+    cdef uint32_t offset = out.body, end = out.body + out.body_size, header
+    cdef int kind = out.transport
+    while out.version == 6:
+        if kind == 44:
             if end - offset < 8:
-                out.status = DEC_BROKEN
-                return
-            next_header = at(packet, offset)
+                break
+            kind = at(packet, offset)
             header = <uint32_t> be16(packet, offset + 2)
             out.fragment_offset = header & 0xFFF8
             out.fragment_more = header & 1
             out.fragment_id = <uint32_t> be32(packet, offset + 4)
             offset += 8
             if out.fragment_offset or out.fragment_more:
-                out.transport = <uint8_t> next_header
+                out.transport = <uint8_t> kind
                 out.body, out.body_size = offset, end - offset
                 out.status = DEC_FRAGMENT
                 return
             continue
-        if next_header == 0 or next_header == 43 or next_header == 60:
-            header = (<uint32_t> at(packet, offset + 1) + 1) * 8 if offset + 1 < end else 0
-        elif next_header == 51:
-            header = (<uint32_t> at(packet, offset + 1) + 2) * 4 if offset + 1 < end else 0
+        if kind == 0 or kind == 43 or kind == 60:
+            header = (<uint32_t> at(packet, offset + 1) + 1) * 8 if end - offset >= 8 else 0
+        elif kind == 51:
+            header = (<uint32_t> at(packet, offset + 1) + 2) * 4 if end - offset >= 8 else 0
         else:
             break
         if header == 0 or end - offset < header:
-            out.status = DEC_BROKEN
-            return
-        next_header = at(packet, offset)
+            break
+        kind = at(packet, offset)
         offset += header
-    out.transport = <uint8_t> next_header
+    if out.version == 6 and (kind == 0 or kind == 43 or kind == 44 or kind == 51 or kind == 60):
+        out.status = DEC_BROKEN
+        return
+    out.transport = <uint8_t> kind
     out.body, out.body_size = offset, end - offset
-    decode_transport(packet, out)
+    _transport(packet, out)
 
 
-cdef void decode_transport(Cursor packet, Decoded *out) noexcept nogil:
+cdef void _transport(Cursor packet, Decoded *out) noexcept nogil:
     """UDP or TCP at `out.body`: ports and payload."""
     cdef int64_t length
     cdef uint32_t header

@@ -37,8 +37,11 @@ class Examiner:
     def examine_raw(
         self, data: bytes, link: int, ts: int, number: int = 0, wire_length: int = -1, arrival: int = 0
     ) -> Examined: ...
-    def examine_whole(self, piece: Examined, ip_payload: bytes) -> Examined:
-        """A reassembled datagram: the addresses of its completing piece with the transport header and payload in ``ip_payload``."""
+    def examine_whole(self, piece: Examined, ip_payload: bytes, protocol: int = -1) -> Examined:
+        """A reassembled datagram: the addresses of its completing piece with what stands behind the IP header in ``ip_payload``.
+
+        ``protocol`` is the next header that its first fragment names: the others may say anything (RFC 8200 4.5). Default: the piece's.
+        """
     matcher: Matcher
     sip_ports: tuple[int, ...]
     skipped: dict[str, int]

@@ -15,7 +15,7 @@ import os
 
 from sipsensor.fastpath.cursor cimport Cursor, at, host32, part
 from sipsensor.fastpath.decode cimport (
-    DEC_BROKEN, DEC_FRAGMENT, DEC_NOT_IP, DEC_OK, DEC_OTHER, DEC_UNKNOWN_LINK, Decoded, decode, decode_transport,
+    DEC_BROKEN, DEC_FRAGMENT, DEC_NOT_IP, DEC_OK, DEC_OTHER, DEC_UNKNOWN_LINK, Decoded, decode, decode_body,
 )
 from sipsensor.fastpath.examined cimport Examined, Facts, cursor_of
 from sipsensor.fastpath.keys cimport account_key, source_key, source_port_key, transaction_key
@@ -152,8 +152,11 @@ cdef class Examiner:
         self.look(cursor_of(data), link, &self.scratch)
         return self.wrap(data, link, ts, number, wire_length, arrival)
 
-    def examine_whole(self, Examined piece not None, bytes ip_payload not None):
-        """A reassembled datagram: the completing piece's addresses with the transport header and payload in ``ip_payload``."""
+    def examine_whole(self, Examined piece not None, bytes ip_payload not None, int protocol=-1):
+        """A reassembled datagram: the completing piece's addresses with what stands behind the IP header in ``ip_payload``.
+
+        ``protocol`` is the next header that its first fragment names: the others may say anything (RFC 8200 4.5). Default: the piece's.
+        """
         cdef Facts *f = &self.scratch
         f.decoded = piece.facts.decoded
         f.decoded.fragment_offset = f.decoded.fragment_more = f.decoded.truncated = 0
@@ -161,7 +164,9 @@ cdef class Examiner:
         f.source_key = f.source_port_key = f.transaction_key = f.account_key = 0
         f.match_count = 0
         forget(&f.head)
-        decode_transport(cursor_of(ip_payload), &f.decoded)
+        if protocol >= 0:
+            f.decoded.transport = <uint8_t> protocol
+        decode_body(cursor_of(ip_payload), &f.decoded)
         if f.decoded.status == DEC_OK:
             self.look_at_payload(part(cursor_of(ip_payload), f.decoded.payload, f.decoded.payload_size), f)
         return self.wrap(ip_payload, piece.link, piece.ts, piece.number, piece.wire_length, piece.arrival)

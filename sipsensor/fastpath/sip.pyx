@@ -100,6 +100,8 @@ cdef uint32_t _header_lines(Cursor c, uint32_t i, int dialect, Head *h) noexcept
     """All lines up to the blank one; returns where the body starts."""
     cdef uint32_t after, j, end
     cdef Span name, value
+    while is_space(at(c, i)):       # behind the start line there is nothing to fold: sofia reads an indented first header (tried)
+        i += 1
     while i < c.size:
         j = line_end(c, i, dialect, h)
         if j:
