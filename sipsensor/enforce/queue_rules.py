@@ -26,6 +26,8 @@ Backend = Literal["nftables", "iptables", "none"]
 TABLE = "sipsensor"
 CHAINS = {"INPUT": "sipsensor-in", "OUTPUT": "sipsensor-out", "FORWARD": "sipsensor-fwd"}
 DEFRAGMENT = "sipsensor-defrag"
+DEFRAGMENT_MATCHES = ("-m socket", "-m conntrack --ctstate INVALID")
+"""Matches whose presence makes the kernel put fragments together. The second, where the first is missing, tracks connections, too."""
 
 _OWN_CHAINS = (*CHAINS.values(), DEFRAGMENT)
 _MULTIPORT_MOST = 15  # ports that one multiport match takes
@@ -105,9 +107,13 @@ class QueueRules:
             if self.how == "nftables":
                 raise RulesError(f'nft does not take the queue rules: {refused}; try queue.rules = "iptables"')
         for tool, version in _tools():
-            script = restore_script(self.plan, version)
-            refused = _run([f"{tool}-restore", "-w", "5", "--noflush"], script) if script else None
-            if refused is not None:
+            refused = None
+            for match in DEFRAGMENT_MATCHES:
+                script = restore_script(self.plan, version, match)
+                refused = _run([f"{tool}-restore", "-w", "5", "--noflush"], script) if script else None
+                if refused is None:
+                    break
+            else:
                 raise RulesError(f"{tool} does not take the queue rules: {refused}")
         return "iptables"
 
@@ -138,7 +144,7 @@ def iptables_rules(plan: QueuePlan, version: int) -> list[str]:
     return rules
 
 
-def restore_script(plan: QueuePlan, version: int) -> str:
+def restore_script(plan: QueuePlan, version: int, match: str = DEFRAGMENT_MATCHES[0]) -> str:
     """Input for ``iptables-restore --noflush``: our chains and the jumps to them, in one transaction. Empty when there is nothing to do."""
     rules = iptables_rules(plan, version)
     if not rules:
@@ -148,7 +154,7 @@ def restore_script(plan: QueuePlan, version: int) -> str:
         "*mangle",
         f":{DEFRAGMENT} - [0:0]",
         *(f":{CHAINS[chain]} - [0:0]" for chain in used),
-        f"-A {DEFRAGMENT} -m socket",
+        f"-A {DEFRAGMENT} {match}",
     ]
     lines += [rule.replace(f"-A {rule.split()[1]}", f"-A {CHAINS[rule.split()[1]]}", 1) for rule in rules]
     lines += [f"-A {chain} -j {CHAINS[chain]}" for chain in used]
@@ -198,7 +204,10 @@ def needed(plan: QueuePlan) -> list[str]:
     for tool, version in (("iptables", 4), ("ip6tables", 6)):
         rules = iptables_rules(plan, version)
         if rules:
-            commands += [f"{tool} -t mangle -N {DEFRAGMENT}", f"{tool} -t mangle -A {DEFRAGMENT} -m socket"]
+            commands += [
+                f"{tool} -t mangle -N {DEFRAGMENT}",
+                f"{tool} -t mangle -A {DEFRAGMENT} {DEFRAGMENT_MATCHES[0]}",
+            ]
             commands += [f"{tool} -t mangle {rule}" for rule in rules]
     return commands
 

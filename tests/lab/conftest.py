@@ -22,7 +22,7 @@ TOOLS = {
     "sipp": "sip-tester",
     "svmap": "sipvicious",
     "ss": "iproute2",
-    "tcpdump": "tcpdump",
+    "tshark": "tshark",
 }
 
 

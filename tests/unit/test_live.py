@@ -18,7 +18,8 @@ import pytest
 from sipsensor import live
 from sipsensor.app import Replay, build_engine
 from sipsensor.config.errors import ConfigError
-from sipsensor.config.load import defaults
+from sipsensor.config.load import defaults, load
+from sipsensor.config.reference import keys
 from sipsensor.config.settings import FailureSettings, Fallback, NetworkSettings, Placement, QueueRules, Settings
 from sipsensor.enforce.queue_rules import QueuePlan, RulesError
 from sipsensor.engine import Engine
@@ -38,6 +39,7 @@ LAWFUL = (
     b"User-Agent: Desk phone 7.4\r\nContent-Length: 0\r\n\r\n"
 )
 DROP, ACCEPT = 0, 1
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def queued(number: int, payload: bytes, source: str = "203.0.113.5") -> bytes:
@@ -310,6 +312,33 @@ def test_metrics_have_the_queue_and_the_posture(kernel: Kernel, settings: Settin
     assert dict(found["answers"].samples) == {("accept",): 0, ("drop",): 1}
     assert found["packets"].samples == [((), 1)]
     assert found["build"].samples[0][0][:2] == ("enforce", "host")
+
+
+def test_the_reference_lists_every_metric(kernel: Kernel, settings: Settings) -> None:
+    running = Started(settings)
+    running.end()
+    kernel.verdict(99)
+    text = (REPOSITORY / "docs" / "reference" / "metrics.md").read_text()
+    listed = re.findall(r"^\| `(sipsensor_\w+)` \| (\w+) \|([^|]*)\|", text, re.MULTILINE)
+    endings = {"counter": "_total", "gauge": "", "info": "_info"}
+    assert [(name, kind, labels.replace("`", "").strip()) for name, kind, labels in listed] == [
+        (f"sipsensor_{series.name}{endings[series.kind]}", series.kind, ", ".join(series.labels))
+        for series in running.sensor._series()
+        if series.name not in {"queue_waiting_packets", "queue_lost_packets"}
+    ] + [("sipsensor_queue_waiting_packets", "gauge", ""), ("sipsensor_queue_lost_packets_total", "counter", "full")]
+
+
+def test_the_sample_configuration_is_good_complete_and_has_the_defaults() -> None:
+    sample = REPOSITORY / "deploy" / "sipsensor.toml"
+    assert load(sample) == defaults()
+    section, found = "", set()
+    for line in sample.read_text().splitlines():
+        if heading := re.match(r"(?:# )?\[(.+?)\]\s", line + " "):
+            section = heading[1]
+        elif setting := re.match(r"(?:# )?(\w+) = ", line):
+            found.add((section.partition('"')[0], setting[1]))
+            assert "#" in line[1:] or line.startswith("# action"), f"no comment: {line}"
+    assert found == {(key.section.partition('"')[0], key.name) for key in keys()}
 
 
 def test_notices_are_bounded(settings: Settings) -> None:

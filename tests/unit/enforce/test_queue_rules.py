@@ -186,6 +186,12 @@ def test_a_refusal_is_one_line_and_what_was_set_is_taken_back(tools: Tools) -> N
     assert tools.calls[-1] == "iptables-restore -w 5 --noflush"
 
 
+def test_a_kernel_without_the_socket_match_gets_the_other_one(tools: Tools) -> None:
+    tools.answers("iptables-restore", f"tee {tools.folder}/script | grep -q socket && exit 2\nexit 0")
+    assert QueueRules(HOST, "iptables", nobody).install() == "iptables"
+    assert "-A sipsensor-defrag -m conntrack --ctstate INVALID" in (tools.folder / "script").read_text()
+
+
 def test_nft_alone_says_what_to_try_instead(tools: Tools) -> None:
     tools.answers("nft", "[ \"$1\" = -j ] && exit 1\necho 'No such file or directory' >&2\nexit 1")
     with pytest.raises(RulesError, match=r'No such file or directory; try queue\.rules = "iptables"'):
