@@ -1,7 +1,7 @@
 """How real stacks write a request: order of header fields, forms of URIs and ids.
 
-After captures and manuals of each; the numbers are made up. Between braces in a form: ``d`` decimal digits, ``x`` hex, ``X`` capital hex, ``u``
-a UUID, ``b`` letters of base64, with a length. ``{auth}`` and ``{extra}`` are lines of their own, or nothing.
+After captures and manuals of each; the numbers are made up. Between braces in a form: ``d`` decimal digits, ``x`` hex, ``X`` capital
+hex, ``u`` a UUID, ``b`` letters of base64, with a length. ``{auth}`` and ``{extra}`` are lines of their own, or nothing.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Everything is deterministic: a maker run again writes the same bytes.
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -67,7 +68,7 @@ def message(head: str, body: str = "") -> bytes:
     """A SIP message from lines of text: CRLF line ends, a blank line, and Content-Length unless the head has its own."""
     head = head.strip("\n")
     body = body.lstrip("\n").replace("\n", "\r\n")
-    if "content-length:" not in head.lower():
+    if not re.search(r"(?im)^(content-length|l) *:", head):
         head += f"\nContent-Length: {len(body)}"
     return (head.replace("\n", "\r\n") + "\r\n\r\n" + body).encode()
 
