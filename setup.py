@@ -65,6 +65,7 @@ class BuildExtensions(build_ext):
             # The coverage plugin looks for the C file beside its source.
             build_dir=None if COVERAGE else "build/cython",
             compiler_directives={"language_level": 3, "linetrace": COVERAGE},
+            quiet=True,
         )
         by_name = {extension.name: extension for extension in generated}
         for extension in self.extensions:
