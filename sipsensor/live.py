@@ -24,7 +24,7 @@ from sipsensor.app import build_engine
 from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Fallback, Placement, Settings
 from sipsensor.enforce.queue_rules import QueuePlan, QueueRules, needed
-from sipsensor.export.events import EventLog, VolumeCap, open_events
+from sipsensor.export.events import EventLog, EventLogError, VolumeCap, open_events, reopen
 from sipsensor.export.events.log import STANDARD_OUTPUT
 from sipsensor.export.events.text import shown
 from sipsensor.export.metrics import Endpoint, Series, engine_series, one, registry
@@ -62,7 +62,8 @@ class Outlets:
         self._edges = edges
         limits = settings.limits
         if settings.events.file:
-            target = self._spool(open_events(settings.events.file), close=settings.events.file != STANDARD_OUTPUT)
+            self._file = open_events(settings.events.file)
+            target = self._spool(self._file, close=settings.events.file != STANDARD_OUTPUT)
             self.events = EventLog(target, VolumeCap(limits.events, os.urandom(16)))
         if record is not None:
             self.recording = Recording(self._spool(create(record)))
@@ -80,6 +81,14 @@ class Outlets:
         self._edges.callback(spool.close)
         self._spools.append(spool)
         return spool
+
+    def reopen(self, name: str) -> None:
+        """Go on in what the event file's name is now, after rotation. Where that fails, go on in the old one, and say so."""
+        if self.events is not None:
+            try:
+                reopen(self._file, name)
+            except EventLogError as error:
+                self.notices.append(str(error))
 
     @property
     def lost(self) -> int:
@@ -146,6 +155,11 @@ class Sensor:
         self._routes_due = 0.0
         self._forged = 0
         self._ticks = 0
+        self._rotated = threading.Event()
+
+    def rotate(self) -> None:
+        """Go on in a fresh event file soon: the old one was moved away. May be called from a signal handler."""
+        self._rotated.set()
 
     def run(self, stop: threading.Event) -> None:
         """Judge until ``stop`` is set. At the end the rules go first, then what waits is answered, then the queue goes: nothing is lost."""
@@ -243,6 +257,9 @@ class Sensor:
 
     def _watch(self, stop: threading.Event) -> None:
         while not stop.wait(self.LOOK):
+            if self._rotated.is_set():
+                self._rotated.clear()
+                self.outlets.reopen(self.settings.events.file)
             self._tell_notices()
             if not self._host:
                 self._follow_interfaces()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from dataclasses import replace
@@ -41,15 +42,30 @@ from sipsensor.model import Mode
 def command(
     config_file: Path | None, mode: str | None, record: Path | None, events: str | None, state: Path | None
 ) -> None:
-    """Judge the packets that netfilter hands over, until SIGTERM, SIGINT or SIGHUP; the rules are removed then.
+    """Judge the packets that netfilter hands over, until SIGTERM or SIGINT; the rules are removed then.
 
+    SIGHUP opens the event file anew, for log rotation; with a terminal it says that the terminal is gone, and ends, too.
     Needs CAP_NET_ADMIN. Packets pass while no sensor runs, unless failure.on_death says otherwise.
     """
-    settings = _settings(options.settings_of(config_file), mode, events, state)
+    sensor = Sensor(_settings(options.settings_of(config_file), mode, events, state), output.note, record)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    ends = [signal.SIGTERM, signal.SIGINT]
+    if _has_terminal():
+        ends.append(signal.SIGHUP)
+    else:
+        signal.signal(signal.SIGHUP, lambda *_: sensor.rotate())
+    for number in ends:
         signal.signal(number, lambda *_: stop.set())
-    Sensor(settings, output.note, record).run(stop)
+    sensor.run(stop)
+
+
+def _has_terminal() -> bool:
+    """True when it was started from a terminal rather than by a supervisor."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _settings(settings: Settings, mode: str | None, events: str | None, state: Path | None) -> Settings:

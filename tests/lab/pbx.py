@@ -36,9 +36,9 @@ class Phones:
     version: int
     folder: Path
 
-    def register(self, account: str, port: int, contact: int = 0) -> None:
-        """A phone registers its account. Raises AssertionError when the PBX does not accept it."""
-        self._sipp("register", account, f"-p {port} -m 1 -key contact_port {contact or port}")
+    def register(self, account: str, port: int, contact: int = 0, transport: str = "u1") -> None:
+        """A phone registers its account, over UDP ("u1") or TCP ("t1"). Raises AssertionError when the PBX does not accept it."""
+        self._sipp("register", account, f"-p {port} -m 1 -t {transport} -key contact_port {contact or port}")
 
     def call(self, count: int) -> None:
         """Phone 201 calls 202 that often, which answers. Raises AssertionError unless every call was answered and ended well."""

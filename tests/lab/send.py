@@ -47,6 +47,10 @@ def main() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
             raw.sendto(forged(address), ("10.71.2.9", 0))
         return
+    if kind == "tcp-scanner":
+        with socket.create_connection((address, PORT), timeout=3) as connection:
+            connection.sendall(message("friendly-scanner"))
+            sys.exit(0 if connection.recv(100) else 1)
     if kind.startswith("stream-"):
         stream(address, int(kind.removeprefix("stream-")))
         return

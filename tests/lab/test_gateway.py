@@ -66,11 +66,24 @@ def test_a_scanner_in_fragments_is_put_together_and_dropped(lab: Network, folder
 
 
 def test_what_the_kernel_does_not_show_whole_is_dropped(lab: Network, folder: Path) -> None:
-    with sensor(lab.gateway, folder, GATEWAY) as running:
+    record = folder / "record.pcap"
+    with sensor(lab.gateway, folder, GATEWAY, f"--enforce --record {record}") as running:
         lab.outside.run(f"python3 {Path(__file__).parent}/send.py {PBX[4]} largest")
         assert running.metric("sipsensor_truncated_packets_total") == 1
         assert running.metric('sipsensor_drops_total{reason="UNINSPECTED"}') == 1
         assert lab.arrived(ATTACKER[4]) == 0
+        assert running.stop() == 0
+    _replays_the_same(record)
+
+
+def test_tcp_passes_and_a_scanner_in_it_does_not(lab: Network, folder: Path) -> None:
+    with sensor(lab.gateway, folder, GATEWAY) as running:
+        for version in (4, 6):
+            Phones(lab.outside, version, folder).register("201", 5093, transport="t1")
+        assert running.metric('sipsensor_messages_total{method="REGISTER",protocol="sip"}') == 4
+        status, _ = lab.outside.attempt(f"python3 {Path(__file__).parent}/send.py {PBX[4]} tcp-scanner")
+        assert status == 1
+        assert running.metric('sipsensor_drops_total{reason="SIGNATURE"}') >= 1
 
 
 def test_a_stranger_with_the_address_of_the_pbx_is_spoofed(lab: Network, folder: Path) -> None:

@@ -16,7 +16,7 @@ from tests.lab.sensor import COMMAND, GATEWAY, HOST, bound, config, mangle, sens
 SEND = f"python3 {Path(__file__).parent}/send.py"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_and_nothing_is_left(lab: Network, folder: Path, number: signal.Signals) -> None:
     before = mangle(lab.gateway)
     with sensor(lab.gateway, folder, GATEWAY) as running:
@@ -28,6 +28,17 @@ def test_a_signal_ends_it_and_nothing_is_left(lab: Network, folder: Path, number
     assert not bound(lab.gateway)
     assert "stopped after 0 packets" in running.said
     assert not (folder / "quarantine.pcap").exists()
+
+
+def test_a_rotated_event_file_is_left_at_sighup(lab: Network, folder: Path) -> None:
+    with sensor(lab.gateway, folder, GATEWAY) as running:
+        running.events.rename(folder / "older.jsonl")
+        os.kill(running.process.pid, signal.SIGHUP)
+        wait_for(running.events.exists, 5, "a fresh event file")
+        lab.outside.run(f"{SEND} {PBX[4]} scanner")
+        wait_for(lambda: running.events.read_text().count("\n") == 1, 5, "the event in it")
+        assert running.stop() == 0
+    assert (folder / "older.jsonl").read_text() == ""
 
 
 def test_no_packet_is_lost_when_it_starts_and_stops(lab: Network, folder: Path) -> None:

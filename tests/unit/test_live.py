@@ -275,6 +275,40 @@ def test_a_gateway_without_anybody_to_protect_is_refused(settings: Settings) -> 
         Sensor(gateway, print)
 
 
+def test_a_rotated_event_file_is_left_for_a_fresh_one(
+    kernel: Kernel, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sensor, "LOOK", 0.02)
+    running = Started(settings)
+    events = tmp_path / "events.jsonl"
+    events.rename(tmp_path / "events.jsonl.1")
+    running.sensor.rotate()
+    deadline = time.monotonic() + 5
+    while not events.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert kernel.judge(1, SCANNER) == DROP
+    running.end()
+    assert len(events.read_text().splitlines()) == 1
+    assert (tmp_path / "events.jsonl.1").read_text() == ""
+
+
+def test_a_file_that_cannot_be_opened_anew_is_said_and_the_old_one_goes_on(
+    kernel: Kernel, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sensor, "LOOK", 0.02)
+    running = Started(settings)
+    (tmp_path / "events.jsonl").rename(tmp_path / "events.jsonl.1")
+    (tmp_path / "events.jsonl").mkdir()
+    running.sensor.rotate()
+    deadline = time.monotonic() + 5
+    while len(running.said) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert kernel.judge(1, SCANNER) == DROP
+    running.end()
+    assert "events.file: " in running.said[1]
+    assert len((tmp_path / "events.jsonl.1").read_text().splitlines()) == 1
+
+
 @pytest.mark.usefixtures("kernel")
 def test_new_interface_numbers_reach_the_pump(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     inside = [(7,)]

@@ -25,11 +25,15 @@ class Told:
     settings: Settings
     record: Path | None
     stopped: bool
+    rotated: bool
     during: Callable[[], None]
 
     def __init__(self, settings: Settings, say: Callable[[str], None], record: Path | None) -> None:
         del say
-        Told.settings, Told.record = settings, record
+        Told.settings, Told.record, Told.rotated = settings, record, False
+
+    def rotate(self) -> None:
+        Told.rotated = True
 
     def run(self, stop: threading.Event) -> None:
         Told.during()
@@ -82,8 +86,16 @@ def test_files_that_are_switched_off_stay_off(command: Command, tmp_path: Path) 
     assert Told.settings.quarantine.file == ""
 
 
+@pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_stops_it(command: Command, number: signal.Signals) -> None:
+def test_a_signal_stops_it(
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    terminal: bool,  # noqa: FBT001
+) -> None:
+    monkeypatch.setattr(run, "_has_terminal", lambda: terminal)
     Told.during = lambda: os.kill(os.getpid(), number)
     command("run")
-    assert Told.stopped
+    rotates = number == signal.SIGHUP and not terminal
+    assert (Told.stopped, Told.rotated) == (not rotates, rotates)
