@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import stat
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -92,7 +93,10 @@ class Capture:
         self._raw: IO[bytes] | None = None
         self._counted = 0
         try:
-            self.size = path.stat().st_size
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode) and not path.is_dir():
+                raise CaptureError(f"{path}: is no regular file, and a capture is read more than once; save it first")
+            self.size = status.st_size
             with path.open("rb") as raw:
                 self._compressed = raw.read(2) == _GZIP
             with contextlib.closing(self._open()) as stream:

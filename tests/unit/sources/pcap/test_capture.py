@@ -114,6 +114,11 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
         Capture(tmp_path / "nowhere.pcap")
     with pytest.raises(CaptureError, match="cannot be read: Is a directory"):
         Capture(tmp_path)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for special in (fifo, Path("/dev/zero")):
+        with pytest.raises(CaptureError, match="is no regular file"):
+            Capture(special)
     damaged = tmp_path / "damaged.gz"
     damaged.write_bytes(b"\x1f\x8bnot gzip")
     with pytest.raises(CaptureError, match="cannot be read: damaged gzip data"):
