@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sipsensor import detect
 from sipsensor.config.errors import ConfigError
-from sipsensor.config.settings import RuleSettings, Settings
+from sipsensor.config.settings import Placement, RuleSettings, Settings
 from sipsensor.model import Limit
 
 PORT_MAX = 65535
@@ -250,7 +250,12 @@ def _networks(settings: Settings) -> Iterator[Fault]:
 
 
 def _texts(settings: Settings) -> Iterator[Fault]:
-    if not settings.network.sip_ports:
+    network = settings.network
+    if network.placement is Placement.GATEWAY and not (network.protected or network.inside):
+        yield Fault(
+            "network.protected", "is empty on a gateway", "name the PBX here, or the interfaces to it in network.inside"
+        )
+    if not network.sip_ports:
         yield Fault("network.sip_ports", "names no port", "name at least one, as in [5060]")
     listen = settings.metrics.listen
     host, _, port = listen.rpartition(":")

@@ -87,6 +87,10 @@ def test_values_arrive_typed() -> None:
             "f.toml: trust.allowlist: '10.0.0.1/8' has bits set behind its prefix; write \"10.0.0.0/8\"",
         ),
         ("[network]\nprotected = ['pbx']", "f.toml: network.protected: 'pbx' is no address or network; write "),
+        (
+            "[network]\nplacement = 'gateway'",
+            "f.toml: network.protected: is empty on a gateway; name the PBX here, or the interfaces to it in",
+        ),
         ("[metrics]\nlisten = '9437'", "f.toml: metrics.listen: '9437' is no address and port; write "),
         ("[metrics]\nlisten = ':99999'", "f.toml: metrics.listen: ':99999' is no address and port; write "),
         ("[detectors.fload]", 'f.toml: detectors.fload: there is no such detector; did you mean "flood"?'),
