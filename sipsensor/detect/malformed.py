@@ -1,7 +1,8 @@
 """Shapes that no lawful sender makes, or that are known to crash receivers (threats.md 2.3, MF numbers; ids are 4000 + MF number).
 
 The scan notes what is odd; here is what it means. What many healthy stacks do (bare LF, folds, unknown methods) is no
-rule at all, only counted.
+rule at all, only counted. A TCP segment begins and ends anywhere, so its shape says nothing of its message: a dropped one comes again and
+again, and its connection stands still. Streams are judged once they are put together.
 """
 
 from __future__ import annotations
@@ -121,6 +122,7 @@ _BY_ANOMALY = (
 )
 
 _BITS = tuple((rule, tuple((name, 1 << names.ANOMALIES[name]) for name in shapes)) for rule, shapes in _BY_ANOMALY)
+_TCP = 6
 _ANY_BIT = sum({bit for _, bits in _BITS for _, bit in bits})
 
 
@@ -137,6 +139,8 @@ class MalformedShapes:
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """One alert per rule whose shape this message has."""
+        if observation.examined.transport == _TCP:
+            return ()
         if observation.message.what == WHAT_MALFORMED:
             message = observation.message
             evidence: dict[str, str | int] = {"shape": message.reason, "offset": message.offset}
