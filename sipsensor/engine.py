@@ -7,12 +7,13 @@ Calls must not overlap.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from sipsensor.counters import Counters
 from sipsensor.decide.policy import severest
 from sipsensor.detect.kinds import KindTable
-from sipsensor.model import Arrival, Decision, Reason, Verdict
+from sipsensor.model import Arrival, Decision, Direction, Reason, Verdict
 from sipsensor.protocols import sip
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from sipsensor.track.tracker import Tracker
 
 _FORGED = int(Arrival.FORGED)
-_INBOUND, _OUTBOUND = int(Arrival.INBOUND), int(Arrival.OUTBOUND)
+_INBOUND = int(Arrival.INBOUND)
 _ACCEPT = Verdict.ACCEPT
 
 
@@ -90,14 +91,16 @@ class Engine:
             return self.policy.drop(Reason.SPOOFED)
         decision = self._judge_whole(examined)
         # A capture that was cut when it was written says nothing of its traffic; a live packet may hide its purpose behind the cut.
-        unseen = examined.truncated and examined.arrival == _INBOUND and decision.reason is not Reason.ALLOWLISTED
-        if unseen and self.on_unseen and not decision.verdict:
+        unseen = examined.truncated and examined.arrival == _INBOUND
+        if unseen and self.on_unseen and not decision.verdict and self._from_stranger(examined):
             return self.policy.drop(Reason.UNINSPECTED, None, decision.alerts, decision.observation)
         return decision
 
     def _judge_whole(self, examined: examine.Examined) -> Decision:
         pieces = self.assembler.assemble(examined)
         if not pieces:
+            if pieces is None and self.on_unseen and self._from_stranger(examined):
+                return self.policy.drop(Reason.UNINSPECTED)
             return Decision(_ACCEPT, Reason.INCOMPLETE)
         decisions = []
         for piece in pieces:
@@ -126,7 +129,15 @@ class Engine:
 
     def _failed(self, examined: examine.Examined, error: Exception) -> Decision:
         self.counters.errors += 1
-        self.report_error(examined, error)
-        # What comes out of the PBX itself is no stranger's.
-        verdict = self.on_error[examined.arrival == _OUTBOUND]
+        with contextlib.suppress(Exception):  # what cannot be reported is counted all the same
+            self.report_error(examined, error)
+        stranger = True
+        with contextlib.suppress(Exception):  # the bug may be there
+            stranger = self._from_stranger(examined)
+        verdict = self.on_error[not stranger]
         return Decision(verdict, Reason.ERROR, effect=self.policy.effect(verdict))
+
+    def _from_stranger(self, examined: examine.Examined) -> bool:
+        """Neither out of the PBX itself nor from an allowlisted address."""
+        direction = self.tracker.directions.of(examined, is_request=True)
+        return direction is Direction.INBOUND and not self.policy.trust.exempts_packet(examined, direction)

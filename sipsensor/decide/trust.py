@@ -19,8 +19,9 @@ class Trust:
 
     def exempts(self, observation: Observation) -> bool:
         """Whether the remote end of this message is allowlisted."""
-        if not self.allowlist:
-            return False
-        examined: examine.Examined = observation.examined
-        inbound = observation.direction == Direction.INBOUND
+        return bool(self.allowlist) and self.exempts_packet(observation.examined, observation.direction)
+
+    def exempts_packet(self, examined: examine.Examined, direction: int) -> bool:
+        """The same of a packet that is no message, or not a whole one."""
+        inbound = direction == Direction.INBOUND
         return examined.src_in(self.allowlist) if inbound else examined.dst_in(self.allowlist)

@@ -1,7 +1,8 @@
 """Too many transactions: REGISTER by source and by AOR, INVITE by source, any method by source (threats.md BH-08 to BH-10).
 
-Counts transactions, not datagrams: a retransmission is free, and what does not name its transaction counts each time. A rate alone is no
-attack (threats.md 2.1: a carrier trunk passes any of these limits), so these rules alert until the outcome of transactions is tracked.
+Counts transactions, not datagrams: a retransmission is free (RFC 3261 17 has at most 11 datagrams in 32 s; who sends more
+replays), and what does not name its transaction counts each time. A rate alone is no attack (threats.md 2.1: a carrier trunk
+passes any of these limits), so these rules alert until the outcome of transactions is tracked.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _REGISTER, _INVITE = names.METHODS.index(b"REGISTER"), names.METHODS.index(b"INVITE")
 _FREE = frozenset((names.METHODS.index(b"ACK"), names.METHODS.index(b"CANCEL")))
 """Never a transaction of their own in a flood: an ACK ends one, a CANCEL belongs to its INVITE."""
+_RETRANSMISSIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class Flood:
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """The limits that this transaction goes beyond."""
-        if observation.repeats and observation.transaction:
+        if 0 < observation.repeats <= _RETRANSMISSIONS and observation.transaction:
             return ()
         source, ts = observation.source_key, observation.ts
         what = observation.message.what

@@ -46,6 +46,8 @@ def flatten_leaves(leaves):
             parts[:3] = [0, leaf[2], leaf[3]]
         elif kind == K_ORDER:
             parts[:3] = [bool(leaf[1]), len(orders), len(leaf[2])]
+            if set(leaf[2]) - set(_HEADERS.values()):
+                raise ValueError("an order names a header field that has no number")
             orders.extend(leaf[2])
         elif kind == K_SAME:
             parts[:2] = [_known_field(leaf[1]), _known_field(leaf[2])]

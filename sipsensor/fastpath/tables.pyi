@@ -11,7 +11,8 @@ def keyed_hash(seed: bytes, data: bytes) -> int:
 class RateTable:
     """Leaky buckets: per key, one for each ``(count, seconds)`` of ``limits`` (1 to 4), one timestamp each.
 
-    Raises ValueError for a limit outside 1..2**31 or a capacity below 8.
+    Raises ValueError for a limit outside 1..2**31 or above one a nanosecond, and for a capacity below 8. A time more than a
+    bucket's depth before the last starts that bucket anew: files are read in any order.
     """
 
     def __init__(self, capacity: int, limits: Sequence[tuple[int, int]]) -> None: ...

@@ -51,7 +51,7 @@ cdef class _Table:
     cdef uint64_t clock
     cdef readonly int fill
     cdef readonly int capacity
-    cdef readonly int evictions
+    cdef readonly uint64_t evictions
 
     def __cinit__(self, int capacity, *args):
         cdef uint64_t sets = 1
@@ -121,7 +121,7 @@ cdef class RateTable(_Table):
         if not 1 <= len(limits) <= LIMITS_MAX:
             raise ValueError(f"a table has 1 to {LIMITS_MAX} limits, not {len(limits)}")
         for count, seconds in limits:
-            if not (1 <= count < 1 << 31 and 1 <= seconds < 1 << 31):
+            if not (1 <= count <= seconds * SECOND and count < 1 << 31 and 1 <= seconds < 1 << 31):
                 raise ValueError(f"a limit of {count} in {seconds} seconds is out of range")
             self.interval[self.limit_count] = seconds * SECOND // count
             self.depth[self.limit_count] = self.interval[self.limit_count] * <int64_t> count
@@ -148,7 +148,8 @@ cdef class RateTable(_Table):
         self._touch(slot, rank)
         empty = self.empty + slot * self.limit_count
         for i in range(self.limit_count):
-            if empty[i] < now:
+            # Fuller than full: the time went back, as it does from one file to the next.
+            if empty[i] < now or empty[i] - now > self.depth[i]:
                 empty[i] = now
             if empty[i] + self.interval[i] - now > self.depth[i]:
                 over |= 1 << i
@@ -193,22 +194,32 @@ cdef class SeenTable(_Table):
         slot = self._find(key)
         if slot < 0:
             slot = self._room(key, now, 0)
-        elif now - self.slots[slot].since > self.life:
+        elif not -self.life <= now - self.slots[slot].since <= self.life:   # also where the time went back, from one file to the next
             self.slots[slot].since, self.slots[slot].count = now, 0
         self._touch(slot, 0)
         self.slots[slot].count += 1
         return self.slots[slot].count - 1
 
 
+_MAPPED = ipaddress.ip_network("::ffff:0:0/96")
+
+
 cdef class Networks:
     """A set of IP networks as merged ranges of 16-byte addresses. Raises ValueError for text that is no network or address."""
 
     def __cinit__(self, networks=()):
-        parsed = [ipaddress.ip_network(text, strict=False) for text in networks]
-        merged = [
-            *ipaddress.collapse_addresses(network for network in parsed if network.version == 4),
-            *ipaddress.collapse_addresses(network for network in parsed if network.version == 6),
-        ]
+        four, six = [], []
+        for text in networks:
+            network = ipaddress.ip_network(text, strict=False)
+            if network.version == 4:
+                four.append(network)
+            elif network.subnet_of(_MAPPED):
+                four.append(ipaddress.ip_network((network.network_address.packed[12:], network.prefixlen - 96)))
+            elif _MAPPED.subnet_of(network):
+                six += network.address_exclude(_MAPPED)     # every IPv6 address, and no IPv4 one
+            else:
+                six.append(network)
+        merged = [*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six)]
         blob = b"".join(sorted(_packed(network.network_address) + _packed(network.broadcast_address) for network in merged))
         self.texts = tuple(str(network) for network in merged)
         self.count = <int> len(merged)

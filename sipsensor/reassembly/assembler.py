@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 
 _FRAGMENT = examine.DECODED_FRAGMENT
+_TCP = 6
 MESSAGES_MAX = 16
-"""Messages looked at in one datagram. No stack reads a second one from UDP; pipelining over TCP stays below this."""
+"""Messages looked at in one datagram. No stack reads a second one from UDP."""
+PIPELINED_MAX = 256
+"""Messages in one TCP segment, which offloading may have made 64 KiB long: more are shorter than any that a stack answers."""
 
 
 class Assembler:
@@ -26,18 +29,24 @@ class Assembler:
         self._examiner = examiner
         self.fragments = Fragments() if fragments is None else fragments
 
-    def assemble(self, examined: examine.Examined) -> Sequence[examine.Examined]:
-        """The messages that this packet completes. Empty: it is a piece of something that is not whole yet."""
+    def assemble(self, examined: examine.Examined) -> Sequence[examine.Examined] | None:
+        """The messages that this packet completes. Empty: it is a piece of something that is not whole yet. None: what its
+        receiver would make of it cannot be known.
+        """
         if examined.decoded == _FRAGMENT:
             whole = self.fragments.add(examined, self._examiner)
             if whole is None:
-                return ()
+                return None if self.fragments.refuses(examined) else ()
             examined = whole
         if not examined.has_following:
             return (examined,)
         messages = [examined]
         following = examined.following()
-        while following is not None and len(messages) < MESSAGES_MAX:
+        stream = examined.transport == _TCP
+        most = PIPELINED_MAX if stream else MESSAGES_MAX
+        while following is not None:
+            if len(messages) == most:
+                return None if stream else messages
             messages.append(following)
             following = following.following()
         return messages

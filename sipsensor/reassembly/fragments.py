@@ -1,8 +1,8 @@
 """IPv4 and IPv6 fragments to whole datagrams (RFC 791 3.2, RFC 8200 4.5), bounded in datagrams, pieces and bytes.
 
 Overlaps: a piece that repeats what is there byte for byte is ignored; one that differs makes the whole datagram rejected,
-because which version a host believes depends on the host (RFC 5722 forbids overlaps for IPv6 altogether). At a cap the
-oldest unfinished datagram goes.
+because which version a host believes depends on the host (RFC 5722 forbids overlaps for IPv6 altogether). So do pieces
+behind its end and more of them than a sender needs. At a cap the oldest unfinished datagram goes.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ if TYPE_CHECKING:
     from sipsensor.fastpath import examine
 
 DATAGRAM_MAX = 65_535
-PIECES_MAX = 64
-"""A 64 KiB datagram over the smallest MTU that IPv6 allows (1,280) has 52."""
+PIECES_MAX = 128
+"""A 64 KiB datagram over the smallest MTU that every IPv4 host takes (576) has 119."""
 
 
 class _Datagram:
-    __slots__ = ("buffer", "deadline", "last", "pieces", "rejected")
+    __slots__ = ("buffer", "deadline", "hopeless", "last", "pieces", "protocol", "rejected")
 
     def __init__(self, deadline: int) -> None:
         self.buffer = bytearray()
         self.pieces: list[tuple[int, int]] = []
         self.last = -1
+        self.protocol = -1
         self.deadline = deadline
         self.rejected = False
+        self.hopeless = False  # a piece was cut by the capture
 
 
 class Fragments:
@@ -48,7 +50,8 @@ class Fragments:
         """The whole datagram when ``piece`` completes one, else None."""
         key = piece.fragment_key
         datagram = self._unfinished.get(key)
-        if datagram is None or datagram.deadline < piece.ts:
+        # Files are read in any order: a time long before the first piece is another time, too.
+        if datagram is None or abs(datagram.deadline - self._life - piece.ts) > self._life:
             datagram = self._start(key, piece.ts)
         if not self._put(datagram, piece):
             return None
@@ -60,7 +63,12 @@ class Fragments:
         if covered != datagram.last:
             return None
         del self._unfinished[key]
-        return examiner.examine_whole(piece, bytes(datagram.buffer))
+        return examiner.examine_whole(piece, bytes(datagram.buffer), datagram.protocol)
+
+    def refuses(self, piece: examine.Examined) -> bool:
+        """Whether the datagram of this piece was rejected: what a host would make of it nobody can tell."""
+        datagram = self._unfinished.get(piece.fragment_key)
+        return datagram is not None and datagram.rejected
 
     def tick(self, now: int) -> None:
         """Forget the datagrams that stayed unfinished for too long."""
@@ -77,33 +85,47 @@ class Fragments:
 
     def _put(self, datagram: _Datagram, piece: examine.Examined) -> bool:
         """Lay the piece into the buffer; False when that cannot complete anything."""
-        if datagram.rejected:
+        if datagram.rejected or datagram.hopeless:
+            return False
+        if piece.truncated:
+            datagram.hopeless = True
             return False
         data, start = piece.fragment, piece.fragment_offset
         end = start + len(data)
-        if end > DATAGRAM_MAX or len(datagram.pieces) >= PIECES_MAX or piece.truncated:
+        if end > DATAGRAM_MAX or len(datagram.pieces) >= PIECES_MAX:
             self.oversized += 1
-            datagram.rejected = True
-            return False
-        if not piece.fragment_more:
-            if datagram.last not in (-1, end):
-                return self._reject(datagram)
-            datagram.last = end
-        if datagram.last >= 0 and end > datagram.last:
             return self._reject(datagram)
-        for have_start, have_end in datagram.pieces:
-            low, high = max(start, have_start), min(end, have_end)
-            if low < high and datagram.buffer[low:high] != data[low - start : high - start]:
-                return self._reject(datagram)
+        if self._contradicts(datagram, start, data, last=not piece.fragment_more):
+            self.overlaps += 1
+            return self._reject(datagram)
+        if start == 0:
+            datagram.protocol = piece.transport
+        if not piece.fragment_more:
+            datagram.last = end
         if end > len(datagram.buffer):
             datagram.buffer.extend(bytes(end - len(datagram.buffer)))
         datagram.buffer[start:end] = data
-        datagram.pieces.append((start, end))
-        datagram.pieces.sort()
+        if (start, end) not in datagram.pieces:
+            datagram.pieces.append((start, end))
+            datagram.pieces.sort()
         return datagram.last >= 0
 
-    def _reject(self, datagram: _Datagram) -> bool:
-        self.overlaps += 1
+    @staticmethod
+    def _contradicts(datagram: _Datagram, start: int, data: bytes, *, last: bool) -> bool:
+        """Whether the piece says other things of the datagram than an earlier one, its end included."""
+        end = start + len(data)
+        if last and (datagram.last not in (-1, end) or any(have > end for _, have in datagram.pieces)):
+            return True
+        if end > datagram.last >= 0:
+            return True
+        for have_start, have_end in datagram.pieces:
+            low, high = max(start, have_start), min(end, have_end)
+            if low < high and datagram.buffer[low:high] != data[low - start : high - start]:
+                return True
+        return False
+
+    @staticmethod
+    def _reject(datagram: _Datagram) -> bool:
         datagram.rejected = True
         datagram.buffer.clear()
         return False

@@ -1,0 +1,281 @@
+import ipaddress
+
+import pytest
+
+from sipsensor.fastpath.tables import Networks, RateTable, SeenTable, keyed_hash
+from sipsensor.model import NANOSECONDS as S
+from tests.support.packets import wide
+from tests.support.siphash import keyed
+
+SEED = bytes(range(16))
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 15, 16, 17, 255, 256, 1000])
+def test_keys_are_those_of_an_independent_implementation(size: int) -> None:
+    data = bytes(number * 7 & 255 for number in range(size))
+    assert keyed_hash(SEED, data) == keyed(SEED, data)
+
+
+def test_keys_depend_on_the_seed_and_on_each_byte() -> None:
+    keys = {keyed_hash(SEED, data) for data in (b"", b"\0", b"\0\0", b"a", b"a\0", b"b", b"ab")}
+    assert len(keys) == 7
+    assert keyed_hash(SEED, b"a") != keyed_hash(bytes(16), b"a")
+
+
+def test_a_seed_has_sixteen_bytes() -> None:
+    with pytest.raises(ValueError, match="16"):
+        keyed_hash(b"short", b"")
+
+
+# --- leaky buckets ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_exactly_as_many_as_the_limit_says_pass_at_once() -> None:
+    table = RateTable(64, [(10, 60)])
+    assert [table.charge(1, 5 * S) for _ in range(12)] == [0] * 10 + [1, 1]
+    assert table.level(1, 5 * S) == 10
+
+
+def test_what_leaks_out_makes_room() -> None:
+    table = RateTable(64, [(10, 60)])
+    for _ in range(10):
+        table.charge(1, 0)
+    assert table.charge(1, 6 * S - 1) == 1
+    assert table.charge(1, 6 * S) == 0
+    assert table.charge(1, 6 * S) == 1
+    assert table.level(1, 36 * S) == 5
+    assert table.level(1, 3600 * S) == 0
+
+
+def test_an_overflowing_unit_is_not_poured_in() -> None:
+    table = RateTable(64, [(1, 10)])
+    table.charge(1, 0)
+    for second in range(9):
+        assert table.charge(1, second * S) == 1
+    assert table.charge(1, 10 * S) == 0
+
+
+def test_each_limit_has_a_bit_and_a_bucket_of_its_own() -> None:
+    table = RateTable(64, [(2, 1), (3, 100)])
+    assert [table.charge(7, 0) for _ in range(4)] == [0, 0, 1, 3]
+    assert table.level(7, 0, 0) == 2
+    assert table.level(7, 0, 1) == 3
+    assert table.charge(7, 1 * S) == 2
+
+
+def test_a_refund_takes_one_unit_out_and_not_more_than_there_is() -> None:
+    table = RateTable(64, [(2, 10)])
+    table.charge(1, 0)
+    table.charge(1, 0)
+    table.refund(1, 0)
+    assert table.level(1, 0) == 1
+    assert table.charge(1, 0) == 0
+    for _ in range(10):
+        table.refund(1, 0)
+    assert table.level(1, 0) == 0
+    assert [table.charge(1, 0) for _ in range(3)] == [0, 0, 1]
+    table.refund(99, 0)
+    assert table.fill == 1
+
+
+def test_keys_do_not_share_a_bucket() -> None:
+    table = RateTable(64, [(1, 10)])
+    assert [table.charge(key, 0) for key in (1, 2, 1 << 63, 1, 2)] == [0, 0, 0, 1, 1]
+
+
+def test_no_key_is_never_counted() -> None:
+    table = RateTable(64, [(1, 10)])
+    assert [table.charge(0, 0) for _ in range(5)] == [0] * 5
+    assert (table.fill, table.level(0, 0)) == (0, 0)
+
+
+def test_a_time_that_went_back_to_another_file_starts_anew() -> None:
+    table = RateTable(64, [(2, 10)])
+    for _ in range(3):
+        table.charge(1, 3600 * S)
+    assert [table.charge(1, 5 * S) for _ in range(3)] == [0, 0, 1]
+
+
+def test_a_time_that_went_back_a_little_forgives_nothing() -> None:
+    table = RateTable(64, [(2, 10)])
+    table.charge(1, 10 * S)
+    assert [table.charge(1, 10 * S - 1000) for _ in range(2)] == [1, 1]
+
+
+@pytest.mark.parametrize("limits", [[], [(0, 1)], [(1, 0)], [(1 << 31, 1)], [(1, 1 << 31)], [(-1, 1)], [(1, 1)] * 5, [(2**31 - 1, 1)]])
+def test_limits_out_of_range_are_refused(limits: list[tuple[int, int]]) -> None:
+    with pytest.raises(ValueError, match="limit"):
+        RateTable(64, limits)
+
+
+@pytest.mark.parametrize("capacity", [0, 7, -1, (1 << 26) + 1])
+def test_capacities_out_of_range_are_refused(capacity: int) -> None:
+    with pytest.raises(ValueError, match="entries"):
+        RateTable(capacity, [(1, 1)])
+    with pytest.raises(ValueError, match="entries"):
+        SeenTable(capacity, 1)
+
+
+def test_asking_for_a_limit_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(IndexError):
+        RateTable(64, [(1, 1)]).level(1, 0, 1)
+
+
+def test_the_largest_limits_do_not_overflow() -> None:
+    table = RateTable(8, [(2**31 - 1, 2**31 - 1), (1, 2**31 - 1)])
+    now = 2**32 * S
+    assert [table.charge(1, now) for _ in range(2)] == [0, 2]
+
+
+# --- eviction --------------------------------------------------------------------------------------------------------------------------
+
+
+def one_set(count: int) -> list[int]:
+    """Keys of one set in a table of 64 entries: eight sets, chosen by the lowest bits."""
+    return [(number << 3) | 5 for number in range(1, count + 1)]
+
+
+def test_a_table_never_holds_more_than_it_has_room_for() -> None:
+    table = RateTable(64, [(1, 10)])
+    for key in range(1, 10_000):
+        table.charge(key, 0)
+    assert (table.capacity, table.fill) == (64, 64)
+    assert table.evictions == 9_999 - 64
+
+
+def test_of_a_full_set_the_longest_untouched_goes() -> None:
+    table = RateTable(64, [(1, 10)])
+    keys = one_set(9)
+    for key in keys[:8]:
+        table.charge(key, 0)
+    table.charge(keys[0], 0)
+    table.charge(keys[8], 0)
+    assert [key for key in keys if table.level(key, 0) == 0] == [keys[1]]
+
+
+def test_a_new_key_of_an_evicted_one_starts_empty() -> None:
+    table = RateTable(64, [(1, 10)])
+    keys = one_set(9)
+    for key in keys:
+        table.charge(key, 0)
+    assert table.charge(keys[0], 0) == 0
+
+
+def test_a_flood_of_low_rank_pushes_nobody_of_higher_rank_out() -> None:
+    table = RateTable(64, [(1, 10)])
+    keys = one_set(100)
+    table.charge(keys[0], 0, 1)
+    for key in keys[1:]:
+        table.charge(key, 0, 0)
+    assert table.charge(keys[0], 0, 1) == 1
+
+
+def test_where_everybody_outranks_it_a_key_is_not_kept() -> None:
+    table = RateTable(64, [(1, 10)])
+    keys = one_set(9)
+    for key in keys[:8]:
+        table.charge(key, 0, 2)
+    assert [table.charge(keys[8], 0, 1) for _ in range(3)] == [0, 0, 0]
+    assert table.evictions == 0
+    assert all(table.level(key, 0) == 1 for key in keys[:8])
+
+
+def test_clear_forgets_everything() -> None:
+    table = RateTable(64, [(1, 10)])
+    table.charge(1, 0)
+    table.clear()
+    assert (table.fill, table.level(1, 0), table.charge(1, 0)) == (0, 0, 0)
+
+
+# --- what was seen ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_sights_are_counted_until_the_life_of_the_first_is_over() -> None:
+    table = SeenTable(64, 32)
+    assert [table.touch(9, second * S) for second in (0, 1, 5, 32)] == [0, 1, 2, 3]
+    assert [table.touch(9, 32 * S + 1), table.touch(9, 33 * S)] == [0, 1]
+
+
+def test_a_sight_long_before_is_another() -> None:
+    table = SeenTable(64, 32)
+    assert [table.touch(9, second * S) for second in (1000, 999, 900, 901)] == [0, 1, 0, 1]
+
+
+def test_what_has_no_key_was_never_seen() -> None:
+    table = SeenTable(64, 32)
+    assert [table.touch(0, 0) for _ in range(3)] == [0, 0, 0]
+    assert table.fill == 0
+
+
+def test_sights_are_bounded_too() -> None:
+    table = SeenTable(8, 32)
+    for key in range(1, 1000):
+        table.touch(key, 0)
+    assert (table.fill, table.evictions) == (8, 991)
+    table.clear()
+    assert (table.fill, table.touch(999, 0)) == (0, 0)
+
+
+def test_a_life_has_at_least_a_second() -> None:
+    with pytest.raises(ValueError, match="second"):
+        SeenTable(8, 0)
+
+
+# --- networks --------------------------------------------------------------------------------------------------------------------------
+
+
+def test_networks_hold_their_first_and_last_address_and_nothing_beside() -> None:
+    networks = Networks(["10.1.2.0/24", "2001:db8::/126", "192.0.2.7"])
+    inside = ["10.1.2.0", "10.1.2.255", "2001:db8::", "2001:db8::3", "192.0.2.7"]
+    outside = ["10.1.1.255", "10.1.3.0", "2001:db7:ffff::", "2001:db8::4", "192.0.2.6", "192.0.2.8", "::", "0.0.0.0"]
+    assert [text for text in inside + outside if networks.contains(wide(text))] == inside
+
+
+def test_networks_are_merged_and_told_as_text() -> None:
+    networks = Networks(["10.0.0.0/9", "10.128.0.0/9", "10.5.0.0/16", "2001:db8::1/32"])
+    assert networks.texts == ("10.0.0.0/8", "2001:db8::/32")
+    assert len(networks) == 2
+
+
+def test_no_networks_hold_nothing() -> None:
+    networks = Networks()
+    assert not networks
+    assert not networks.contains(wide("10.0.0.1"))
+
+
+def test_everything_of_both_families() -> None:
+    networks = Networks(["0.0.0.0/0", "::/0"])
+    assert all(networks.contains(wide(text)) for text in ("0.0.0.0", "255.255.255.255", "::", "2001:db8::1", "ffff::"))
+
+
+def test_all_of_one_family_is_none_of_the_other() -> None:
+    assert not Networks(["::/0"]).contains(wide("10.0.0.1"))
+    assert Networks(["::/0"]).contains(wide("2001:db8::1"))
+    assert not Networks(["0.0.0.0/0"]).contains(wide("2001:db8::1"))
+
+
+def test_a_wide_network_does_not_hide_behind_one_that_starts_later() -> None:
+    networks = Networks(["::/0", "10.0.0.0/8"])
+    assert networks.contains(wide("2001:db8::1"))
+    assert networks.contains(wide("::1"))
+    assert networks.contains(wide("10.0.0.1"))
+    assert not networks.contains(wide("11.0.0.1"))
+
+
+def test_ipv4_in_its_mapped_form_is_ipv4() -> None:
+    networks = Networks(["::ffff:10.0.0.0/104"])
+    assert networks.texts == ("10.0.0.0/8",)
+    assert networks.contains(wide("10.255.0.1"))
+
+
+@pytest.mark.parametrize("text", ["", "pbx.example.com", "10.0.0.0/33", "10.0.0.256"])
+def test_what_is_no_network_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        Networks([text])
+
+
+def test_what_is_no_address_is_in_no_network() -> None:
+    assert not Networks(["0.0.0.0/0"]).contains(ipaddress.ip_address("10.0.0.1").packed)
