@@ -48,6 +48,12 @@ def heads() -> Iterator[tuple[str, bytes]]:
         ("method in lower case", b"OPTIONS sip", b"options sip"),
         ("Content-Length too long", b"Content-Length: 0", b"Content-Length: 900"),
         ("no Content-Length", b"Content-Length: 0\r\n", b""),
+        ("one line end is CR CR LF", b"\r\nUser-Agent", b"\r\r\nUser-Agent"),
+        ("tabs in the request line", b"OPTIONS sip:1001@192.0.2.10 ", b"OPTIONS\tsip:1001@192.0.2.10\t"),
+        ("a quotation without an end", b'From: "1001"', b'From: "1001'),
+        ("a line that begins with a colon", b"\r\nUser-Agent", b"\r\n: nameless\r\nUser-Agent"),
+        ("a name of other bytes", b"\r\nUser-Agent", b"\r\n\xff\xfe: x\r\nUser-Agent"),
+        ("version 2.00", b" SIP/2.0\r\nVia", b" SIP/2.00\r\nVia"),
     ):
         yield name, request(name).replace(old, new)
     yield "leading line ends", b"\r\n\r\n\n" + request("leading line ends")
@@ -64,6 +70,20 @@ def heads() -> Iterator[tuple[str, bytes]]:
         compact = compact.replace(b"\r\n" + long + b":", b"\r\n" + short + b":")
     yield "compact names", compact.replace(b"\r\nSubject:", b"\r\ns:")
     yield "unknown method", request("unknown method", method="PROBE")
+    for name, lead in (
+        ("leading blanks", b"   \t"),
+        ("leading byte order mark", b"\xef\xbb\xbf"),
+        ("leading control byte", b"\1"),
+        # Kamailio 5.6.3 answers the next two: line ends and zero bytes are nothing to it, the cookie is part of an unknown method.
+        ("line ends and the cookie of STUN", b"\r\n\r\n\x21\x12\xa4\x42"),
+        ("zero bytes and the cookie of STUN", b"\0\0\0\0\x21\x12\xa4\x42"),
+    ):
+        yield name, lead + request(name)
+    # A length that is right, 0x0A00, and still no STUN: the type is made of line ends.
+    name = "line ends, a length and the cookie of STUN"
+    padded = request(name, f"{MARK}\nX-Padding: ")
+    padding = b"X-Padding: " + b"z" * (0x0A00 + 20 - 8 - len(padded))
+    yield name, b"\n\n\n\0\x21\x12\xa4\x42" + padded.replace(b"X-Padding: ", padding)
 
 
 def bodies() -> Iterator[tuple[str, bytes]]:

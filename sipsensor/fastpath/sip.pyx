@@ -11,7 +11,7 @@ the cut may have hit, and nothing that may stand behind it is called missing.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from sipsensor.fastpath.cursor cimport Cursor, Span, at, be32, cursor_over, decimal, find, is_blank, is_space, lower, same_nocase, trim
+from sipsensor.fastpath.cursor cimport Cursor, Span, at, be16, be32, cursor_over, decimal, find, is_blank, is_space, lower, same_nocase, trim
 from sipsensor.fastpath.fields cimport read_credentials, read_cseq, read_name_addr, read_sdp, read_via
 from sipsensor.fastpath.lines cimport find_line_end, flag, line_end, malformed, CR, LF
 from sipsensor.fastpath.startline cimport has_sip_version, read_start_line
@@ -235,11 +235,14 @@ cdef void _body(Cursor c, Head *h) noexcept nogil:
 
 
 cdef bint _keepalive(Cursor c, uint32_t i, Head *h) noexcept nogil:
-    """Payloads that hold no message: all line ends or zero bytes, "hello", STUN (RFC 5389 6)."""
+    """Payloads that hold no message: all line ends or zero bytes, "hello", STUN (RFC 5389 6).
+
+    Of STUN only Binding, whose length is right: behind line ends and zero bytes its cookie is a method to Kamailio, which answers.
+    """
     if i >= c.size or (c.size == 5 and _same_text(c, b"hello", 5)):
         h.content = CON_KEEPALIVE
         return True
-    if c.size >= 20 and at(c, 0) < 0x40 and be32(c, 4) == 0x2112A442:
+    if be32(c, 4) == 0x2112A442 and be16(c, 0) & ~0x0110 == 1 and be16(c, 2) + 20 == c.size:
         h.content = CON_STUN
         return True
     return False
