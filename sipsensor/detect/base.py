@@ -40,11 +40,21 @@ class Detector(Protocol):
     A class is built as ``Class(settings, services)``; ``settings_type`` is a frozen dataclass beside it with a default for every field.
     """
 
-    name: str
-    """The key of its settings: ``[detectors.<name>]``."""
-    settings_type: type
-    rules: Sequence[Rule]
-    interests: Sequence[Interest]
+    @property
+    def name(self) -> str:
+        """The key of its settings: ``[detectors.<name>]``."""
+
+    @property
+    def settings_type(self) -> type:
+        """The dataclass of its settings."""
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """Every rule that it may raise."""
+
+    @property
+    def interests(self) -> Sequence[Interest]:
+        """The kinds that it must see before the verdict, and those that it may see after."""
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """The rules that fire on this observation. Never raises on what came off the wire."""
