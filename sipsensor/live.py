@@ -30,12 +30,11 @@ from sipsensor.export.events.text import shown
 from sipsensor.export.metrics import Endpoint, Series, engine_series, one, registry
 from sipsensor.export.recording import Quarantine, Recording, create, remove_empty, set_aside
 from sipsensor.export.spool import Spool
-from sipsensor.fastpath.examine import Examined
-from sipsensor.fastpath.tables import Networks
+from sipsensor.fastpath import examine, tables
 from sipsensor.model import Arrival, Decision, Mode
+from sipsensor.sources import pump as pumps
 from sipsensor.sources.interfaces import inside_interfaces, loopback, own_addresses
 from sipsensor.sources.nfqueue import BoundQueue, QueueError, QueueThread, owner, state
-from sipsensor.sources.pump import Pump
 
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a busy thread lets another run: Python's 5 ms would be added to the verdict of a packet that comes meanwhile."""
@@ -95,7 +94,7 @@ class Outlets:
         """Events and packets that could not be written."""
         return sum(spool.lost for spool in self._spools)
 
-    def tell(self, examined: Examined, decision: Decision) -> None:
+    def tell(self, examined: examine.Examined, decision: Decision) -> None:
         """One packet and what was decided of it. A fault in here must not change what becomes of the packet."""
         try:
             if self.recording is not None:
@@ -195,7 +194,7 @@ class Sensor:
 
     # --- one packet: pump thread, under the lock
 
-    def _judge(self, examined: Examined) -> int:
+    def _judge(self, examined: examine.Examined) -> int:
         decision = self.engine.judge(examined)
         self.outlets.tell(examined, decision)
         return decision.effect
@@ -208,7 +207,7 @@ class Sensor:
         self.outlets.failed(packet, ts, arrival, error)
         return self.engine.policy.effect(verdict)
 
-    def _engine_failed(self, examined: Examined, error: BaseException) -> None:
+    def _engine_failed(self, examined: examine.Examined, error: BaseException) -> None:
         self.outlets.failed(examined.data, examined.ts, examined.arrival, error)
 
     def _tick(self, now: int) -> None:
@@ -219,15 +218,15 @@ class Sensor:
 
     # --- start, watch, end: main thread
 
-    def _make_pump(self, queue: BoundQueue) -> Pump:
-        return Pump(
+    def _make_pump(self, queue: BoundQueue) -> pumps.Pump:
+        return pumps.Pump(
             queue.fd,
             queue.number,
             self.engine.examiner,
             self._judge,
             self._failed,
             self._lock,
-            protected=Networks(self.protected),
+            protected=tables.Networks(self.protected),
             inside=self._inside,
             tick=self._tick,
             early=queue.early,
@@ -301,6 +300,17 @@ class Sensor:
 
     def _series(self) -> Iterator[Series]:
         yield from engine_series(self.engine.counters)
+        yield from self._pump_series()
+        yield from self._queue_series()
+        posture = (
+            self.settings.mode.value,
+            self.settings.network.placement.value,
+            __version__,
+            platform.python_version(),
+        )
+        yield Series("info", "build", "What runs here", [(posture, 1)], ("mode", "placement", "version", "python"))
+
+    def _pump_series(self) -> Iterator[Series]:
         pump = self.pump
         yield one("counter", "packets", "Packets from the queue", pump.packets)
         yield one("counter", "packet_bytes", "Bytes of packets from the queue, IP headers included", pump.packet_bytes)
@@ -322,6 +332,8 @@ class Sensor:
             yield one(
                 "counter", "quarantined_packets", "Packets kept because the engine failed", self.outlets.quarantine.kept
             )
+
+    def _queue_series(self) -> Iterator[Series]:
         queue = state(self.settings.queue.first)
         if queue is not None:
             yield one("gauge", "queue_waiting_packets", "Packets that wait in the kernel", queue.waiting)
@@ -333,10 +345,3 @@ class Sensor:
                 losses,
                 ("full",),
             )
-        posture = (
-            self.settings.mode.value,
-            self.settings.network.placement.value,
-            __version__,
-            platform.python_version(),
-        )
-        yield Series("info", "build", "What runs here", [(posture, 1)], ("mode", "placement", "version", "python"))
