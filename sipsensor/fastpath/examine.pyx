@@ -17,14 +17,14 @@ from sipsensor.fastpath.cursor cimport Cursor, at, host32, part
 from sipsensor.fastpath.decode cimport (
     DEC_BROKEN, DEC_FRAGMENT, DEC_NOT_IP, DEC_OK, DEC_OTHER, DEC_UNKNOWN_LINK, Decoded, decode, decode_body,
 )
-from sipsensor.fastpath.examined cimport Examined, Facts, cursor_of
+from sipsensor.fastpath.examined cimport Examined, Facts, cursor_of, extent_of
 from sipsensor.fastpath.keys cimport account_key, source_key, source_port_key, transaction_key
 from sipsensor.fastpath.matcher cimport Matcher
 
 
 from sipsensor.fastpath.sip cimport (
     A_AMBIGUOUS_LINE_ENDS, A_BARE_CR, CON_KEEPALIVE, CON_MALFORMED, CON_NONE, CON_OTHER, CON_REQUEST, CON_RESPONSE, CON_STUN,
-    DIALECT_ANY_LINE_END, DIALECT_LF_LINE_END, LINES_MAX, Header, forget, scan,
+    DIALECT_ANY_LINE_END, DIALECT_LF_LINE_END, EXTENT_SEGMENT, LINES_MAX, Header, forget, scan,
 )
 
 
@@ -93,13 +93,12 @@ cdef class Examiner:
         self.look_at_payload(payload, facts)
 
     cdef void look_at_payload(self, Cursor payload, Facts *facts) noexcept nogil:
-        cdef bint stream = facts.decoded.transport == 6
-        cdef bint partial = stream or facts.decoded.truncated
+        cdef int extent = extent_of(&facts.decoded)
         # In a stream, a segment that starts with a method's name may well be the rest of an Allow header.
-        cdef bint any_first_line = self._on_sip_port(&facts.decoded) and not stream
-        scan(payload, DIALECT_ANY_LINE_END, any_first_line, partial, &facts.head)
+        cdef bint any_first_line = self._on_sip_port(&facts.decoded) and extent != EXTENT_SEGMENT
+        scan(payload, DIALECT_ANY_LINE_END, any_first_line, extent, &facts.head)
         if facts.head.content == CON_OTHER and facts.head.anomalies >> A_BARE_CR & 1:
-            scan(payload, DIALECT_LF_LINE_END, any_first_line, partial, &facts.head)   # a bare CR in what only some read as a start line
+            scan(payload, DIALECT_LF_LINE_END, any_first_line, extent, &facts.head)   # a bare CR in what only some read as a start line
         facts.source_key = source_key(&facts.decoded, self.k0, self.k1)
         facts.source_port_key = source_port_key(&facts.decoded, self.k0, self.k1)
         if facts.head.content != CON_REQUEST and facts.head.content != CON_RESPONSE:
@@ -111,7 +110,7 @@ cdef class Examiner:
         memset(self.found, 0, self.matcher.rule_count)
         facts.match_count = self.matcher.match(payload, &facts.head, &self.findings, self.found)
         if facts.head.anomalies >> A_BARE_CR & 1:
-            scan(payload, DIALECT_LF_LINE_END, any_first_line, partial, &self.other)
+            scan(payload, DIALECT_LF_LINE_END, any_first_line, extent, &self.other)
             if self.other.line_count != facts.head.line_count or self.other.head_end != facts.head.head_end:
                 facts.head.anomalies |= <uint64_t> 1 << A_AMBIGUOUS_LINE_ENDS
             if self.other.content == CON_REQUEST or self.other.content == CON_RESPONSE:

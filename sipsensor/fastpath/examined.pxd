@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from sipsensor.fastpath.cursor cimport Cursor, cursor_over
 from sipsensor.fastpath.decode cimport Decoded
-from sipsensor.fastpath.sip cimport Head
+from sipsensor.fastpath.sip cimport EXTENT_CUT, EXTENT_SEGMENT, EXTENT_WHOLE, Head
 
 # All that is known of one packet before Python sees it.
 cdef struct Facts:
@@ -14,6 +14,11 @@ cdef struct Facts:
     uint64_t account_key
     int match_count
     Head head
+
+
+cdef inline int extent_of(Decoded *d) noexcept nogil:
+    """What the payload is of its message."""
+    return EXTENT_SEGMENT if d.transport == 6 else EXTENT_CUT if d.truncated else EXTENT_WHOLE
 
 
 cdef inline Cursor cursor_of(bytes data) noexcept:

@@ -18,7 +18,9 @@ from sipsensor.fastpath.keys cimport account_key, source_key, source_port_key, t
 
 from sipsensor.fastpath.names cimport F_COUNT, FIRST_HEADER_FIELD, HEADERS_MAX
 from sipsensor.fastpath.normal cimport FORM_RAW, form_of, take
-from sipsensor.fastpath.sip cimport A_BARE_CR, CON_REQUEST, CON_RESPONSE, DIALECT_LF_LINE_END, LINES_MAX, Head, Header, scan
+from sipsensor.fastpath.sip cimport (
+    A_BARE_CR, CON_REQUEST, CON_RESPONSE, DIALECT_LF_LINE_END, LINES_MAX, Head, Header, scan,
+)
 from sipsensor.fastpath.tables cimport Networks
 
 
@@ -183,7 +185,7 @@ cdef class Examined:
         found = self._values_in(&self.facts.head, field, form)
         if self.facts.head.anomalies >> A_BARE_CR & 1:
             other.lines = lines
-            scan(self.message(), DIALECT_LF_LINE_END, False, True, &other)
+            scan(self.message(), DIALECT_LF_LINE_END, False, extent_of(&self.facts.decoded), &other)
             if other.content == CON_REQUEST or other.content == CON_RESPONSE:
                 found += self._values_in(&other, field, form)
         return found

@@ -25,7 +25,8 @@ cdef inline uint32_t line_end(Cursor c, uint32_t i, int dialect, Head *h) noexce
             return 2
         if dialect == DIALECT_LF_LINE_END:
             return 0
-        flag(h, A_BARE_CR)
+        if i + 1 < c.size:      # at the very end nobody can tell
+            flag(h, A_BARE_CR)
         return 1
     if byte == LF:
         flag(h, A_BARE_LF)
@@ -41,7 +42,7 @@ cdef inline uint32_t find_line_end(Cursor c, uint32_t i, int dialect, Head *h) n
         byte = at(c, i)
         if byte < 0 or byte == LF or (byte == CR and (dialect == DIALECT_ANY_LINE_END or at(c, i + 1) == LF)):
             return i
-        if byte == 0:
+        if byte == 0 and (i == 0 or at(c, i - 1) != 0x5C):      # a quoted pair may hold it (RFC 3261 25.1, RFC 4475 intmeth)
             flag(h, A_NUL_IN_HEAD)
         elif byte != 0x09 and byte != CR:
             flag(h, A_CONTROL_IN_HEAD)

@@ -179,4 +179,5 @@ def header_number(bytes name not None):
     """The number of a header field name as sent (any case, compact or long), or -1."""
     cdef Span span
     span.start, span.end = 0, <uint32_t> len(name)
-    return find_header(cursor_over(<const char *> name, len(name)), span)
+    cdef Cursor c = cursor_over(<const char *> name, len(name))
+    return find_header(c, span) if end_of_token(c, 0) == span.end else -1

@@ -25,6 +25,10 @@ cdef enum:
 cdef enum:
     DIALECT_ANY_LINE_END, DIALECT_LF_LINE_END
 
+# What the payload is of its message: all; all but what a short capture cut off; a segment, which may start and stop anywhere.
+cdef enum:
+    EXTENT_WHOLE, EXTENT_CUT, EXTENT_SEGMENT
+
 cdef struct Header:
     Span name
     Span value                  # trimmed; folds still inside
@@ -55,4 +59,4 @@ cdef inline void forget(Head *h) noexcept nogil:
     h.cseq_number = h.content_length = -1
 
 
-cdef void scan(Cursor c, int dialect, bint any_first_line, bint partial, Head *h) noexcept nogil
+cdef void scan(Cursor c, int dialect, bint any_first_line, int extent, Head *h) noexcept nogil

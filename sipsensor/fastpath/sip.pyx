@@ -254,10 +254,10 @@ cdef bint _same_text(Cursor c, const char *text, uint32_t size) noexcept nogil:
     return same_nocase(c, all, cursor_over(text, size))
 
 
-cdef void scan(Cursor c, int dialect, bint any_first_line, bint partial, Head *h) noexcept nogil:
+cdef void scan(Cursor c, int dialect, bint any_first_line, int extent, Head *h) noexcept nogil:
     """Fill `h` with what stands in the payload.
 
-    `any_first_line`: a SIP port, where a broken first line counts as broken SIP. `partial`: more may follow that is not here.
+    `any_first_line`: a SIP port, where a broken first line counts as broken SIP. `extent`: what the payload is of its message.
     """
     cdef uint32_t i = 0
     cdef Header *lines = h.lines
@@ -274,7 +274,7 @@ cdef void scan(Cursor c, int dialect, bint any_first_line, bint partial, Head *h
     if i:
         flag(h, A_LEADING_BYTES)
     i = read_start_line(c, i, dialect, any_first_line, h)
-    if partial and i >= c.size:
+    if extent != EXTENT_WHOLE and (i >= c.size or h.anomalies >> A_START_LINE_PARTS & 1):
         forget(h)
         h.content = CON_OTHER   # too little of it to be called a message, broken or not
     if h.content == CON_OTHER or h.content == CON_MALFORMED:
@@ -284,13 +284,18 @@ cdef void scan(Cursor c, int dialect, bint any_first_line, bint partial, Head *h
         return
     if h.line_count == 0:
         malformed(h, MAL_NO_HEADER, i)
+        if extent != EXTENT_WHOLE:
+            forget(h)
+            h.content = CON_OTHER
         return
     h.fields[F_HEAD].start, h.fields[F_HEAD].end = 0, h.head_end
     _named_fields(c, h)
     _count_lines(h)
     _content_length(c, h)
-    if partial:
+    if extent != EXTENT_WHOLE:
         if h.anomalies >> A_NO_HEAD_END & _ONE:
             h.anomalies &= ~_BY_A_CUT
+        if extent == EXTENT_SEGMENT and h.anomalies >> A_UNKNOWN_METHOD & _ONE:
+            h.anomalies &= ~(_ONE << A_CSEQ_METHOD)     # the rest of a method's name
         h.anomalies &= ~(_ONE << A_LENGTH_LONG)
     _body(c, h)

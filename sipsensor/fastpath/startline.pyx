@@ -31,13 +31,16 @@ cdef bint _is_sip_version(Cursor c, Span token) noexcept nogil:
     return same_nocase(c, name, cursor_over(b"SIP/", 4))
 
 
-cdef void _status_line(Cursor c, Span line, Head *h) noexcept nogil:
+cdef void _status_line(Cursor c, Span line, bint any_first_line, Head *h) noexcept nogil:
     """SIP-Version SP Status-Code SP Reason-Phrase, RFC 3261 7.2."""
     cdef uint32_t i = line.start, digits
     cdef Span code
     while i < line.end and not is_space(at(c, i)):
         i += 1
     h.fields[F_VERSION].start, h.fields[F_VERSION].end = line.start, i
+    if find(c, line.start + 4, i, 0x2F) < i:        # SIP/2.0/UDP: the rest of a Via
+        h.content = CON_OTHER
+        return
     while i < line.end and is_space(at(c, i)):
         i += 1
     code.start = i
@@ -46,7 +49,9 @@ cdef void _status_line(Cursor c, Span line, Head *h) noexcept nogil:
     code.end = i
     digits = code.end - code.start
     if digits != 3 or at(c, code.start) < 0x31 or at(c, code.start) > 0x37:
-        malformed(h, MAL_STATUS_CODE, code.start)
+        h.content = CON_OTHER
+        if any_first_line:
+            malformed(h, MAL_STATUS_CODE, code.start)
         return
     h.content = CON_RESPONSE
     h.method = M_OTHER
@@ -123,7 +128,7 @@ cdef uint32_t read_start_line(Cursor c, uint32_t i, int dialect, bint any_first_
     token.start = line.start
     token.end = line.start + 5 if line.end - line.start > 5 else line.end
     if _is_sip_version(c, token):
-        _status_line(c, line, h)
+        _status_line(c, line, any_first_line, h)
     else:
         _request_line(c, line, any_first_line, h)
     if h.content == CON_REQUEST or h.content == CON_RESPONSE:
