@@ -11,7 +11,7 @@ from libc.stdlib cimport calloc, free
 
 
 from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at
-from sipsensor.fastpath.fields cimport owner_of, read_repeat
+from sipsensor.fastpath.fields cimport next_repeat, owner_of, read_repeat
 from sipsensor.fastpath.names cimport F_COUNT, FIRST_HEADER_FIELD
 from sipsensor.fastpath.normal cimport FORM_QUOTED, FORM_RAW, FORM_URI, form_of, take
 from sipsensor.fastpath.sip cimport Head
@@ -161,15 +161,15 @@ cdef void run_on_field(Automaton *a, Cursor c, Head *h, Findings *found) noexcep
     if h.fields[a.field].start != ABSENT:
         _run(a, c, h.fields[a.field], found)
     owner = owner_of(a.field)
-    if owner >= 0 and h.seen[owner] > 1:
+    if owner >= 0:
         _run_on_repeats(a, owner, c, h, found)
 
 
 cdef void _run_on_repeats(Automaton *a, int owner, Cursor c, Head *h, Findings *found) noexcept nogil:
     cdef Span fields[F_COUNT]
-    cdef int i
-    for i in range(h.first[owner] + 1, h.line_count):
-        if h.lines[i].number == owner:
-            read_repeat(c, owner, h.lines[i].value, fields)
-            if fields[a.field].start != ABSENT:
-                _run(a, c, fields[a.field], found)
+    cdef int i = next_repeat(h, owner, -1)
+    while i >= 0:
+        read_repeat(c, owner, h.lines[i].value, fields)
+        if fields[a.field].start != ABSENT:
+            _run(a, c, fields[a.field], found)
+        i = next_repeat(h, owner, i)

@@ -13,7 +13,7 @@ from ipaddress import IPv6Address as _IPv6Address
 
 from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, part
 from sipsensor.fastpath.decode cimport DEC_FRAGMENT, Decoded
-from sipsensor.fastpath.fields cimport owner_of, read_repeat
+from sipsensor.fastpath.fields cimport next_repeat, owner_of, read_repeat
 from sipsensor.fastpath.keys cimport account_key, source_key, source_port_key, transaction_key
 
 from sipsensor.fastpath.names cimport F_COUNT, FIRST_HEADER_FIELD, HEADERS_MAX
@@ -205,12 +205,12 @@ cdef class Examined:
         if head.fields[field].start != ABSENT:
             found.append(_normal(c, head.fields[field], form))
         owner = owner_of(field)
-        if owner >= 0 and head.seen[owner] > 1:
-            for i in range(head.first[owner] + 1, head.line_count):
-                if head.lines[i].number == owner:
-                    read_repeat(c, owner, head.lines[i].value, fields)
-                    if fields[field].start != ABSENT:
-                        found.append(_normal(c, fields[field], form))
+        i = next_repeat(head, owner, -1) if owner >= 0 else -1
+        while i >= 0:
+            read_repeat(c, owner, head.lines[i].value, fields)
+            if fields[field].start != ABSENT:
+                found.append(_normal(c, fields[field], form))
+            i = next_repeat(head, owner, i)
         return found
 
     def headers(self):

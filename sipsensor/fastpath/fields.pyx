@@ -11,11 +11,12 @@ from libc.string cimport memset
 
 from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, find, find_near, is_blank, is_digit, same_nocase, trim
 from sipsensor.fastpath.names cimport (
-    F_CONTACT_DISPLAY, F_CONTACT_TAG, F_FROM_DISPLAY, F_FROM_TAG, F_TO_DISPLAY, F_TO_TAG, H_CONTACT, H_FROM, H_TO, H_VIA, F_AUTH_NC,
-    F_AUTH_NONCE, F_AUTH_QOP, F_AUTH_REALM, F_AUTH_RESPONSE, F_AUTH_SCHEME, F_AUTH_URI, F_AUTH_USERNAME, F_SDP_MEDIA, F_SDP_ORIGIN,
-    F_SDP_SESSION, F_VIA_BRANCH, F_VIA_HOST, F_VIA_MADDR, F_VIA_PORT, F_VIA_RECEIVED, F_VIA_RPORT, F_VIA_TRANSPORT, end_of_token,
+    F_AUTH_NC, F_AUTH_NONCE, F_AUTH_QOP, F_AUTH_REALM, F_AUTH_RESPONSE, F_AUTH_SCHEME, F_AUTH_URI, F_AUTH_USERNAME, F_CONTACT_DISPLAY,
+    F_CONTACT_TAG, F_FROM_DISPLAY, F_FROM_TAG, F_SDP_MEDIA, F_SDP_ORIGIN, F_SDP_SESSION, F_TO_DISPLAY, F_TO_TAG, F_VIA_BRANCH, F_VIA_HOST,
+    F_VIA_MADDR, F_VIA_PORT, F_VIA_RECEIVED, F_VIA_RPORT, F_VIA_TRANSPORT, H_AUTHORIZATION, H_CONTACT, H_FROM, H_PROXY_AUTHORIZATION, H_TO,
+    H_VIA, end_of_token,
 )
-from sipsensor.fastpath.sip cimport A_UNBALANCED, A_URI_ESCAPE, A_URI_SPACE, A_VIA_UNREADABLE
+from sipsensor.fastpath.sip cimport A_UNBALANCED, A_URI_ESCAPE, A_URI_SPACE, A_VIA_UNREADABLE, Head
 
 
 cdef inline uint32_t _skip_blank(Cursor c, uint32_t i, uint32_t end) noexcept nogil:
@@ -323,6 +324,25 @@ cdef int owner_of(int field) noexcept nogil:
         return H_CONTACT
     if F_VIA_TRANSPORT <= field <= F_VIA_MADDR:
         return H_VIA
+    if F_AUTH_SCHEME <= field <= F_AUTH_NC:
+        return H_AUTHORIZATION
+    return -1
+
+
+cdef int next_repeat(Head *h, int owner, int after) noexcept nogil:
+    """The line behind `after` (at first -1) that repeats header `owner`, beside the one that the head's fields were read from; -1 when none does.
+
+    Which of several a stack reads differs, so all count. Credentials for a proxy repeat those for the user agent.
+    """
+    cdef int i, first = h.first[owner]
+    cdef int twin = H_PROXY_AUTHORIZATION if owner == H_AUTHORIZATION else owner
+    if (h.seen[owner] if twin == owner else h.seen[owner] + h.seen[twin]) < 2:
+        return -1
+    if first < 0:
+        first = h.first[twin]
+    for i in range(after + 1, h.line_count):
+        if i != first and (h.lines[i].number == owner or h.lines[i].number == twin):
+            return i
     return -1
 
 
@@ -331,6 +351,10 @@ cdef void read_repeat(Cursor c, int owner, Span value, Span *fields) noexcept no
     if owner == H_VIA:
         memset(&fields[F_VIA_TRANSPORT], 0xFF, (F_VIA_MADDR - F_VIA_TRANSPORT + 1) * sizeof(Span))
         read_via(c, value, fields)
+        return
+    if owner == H_AUTHORIZATION:
+        memset(&fields[F_AUTH_SCHEME], 0xFF, (F_AUTH_NC - F_AUTH_SCHEME + 1) * sizeof(Span))
+        read_credentials(c, value, fields)
         return
     cdef int first = F_FROM_DISPLAY if owner == H_FROM else F_TO_DISPLAY if owner == H_TO else F_CONTACT_DISPLAY
     memset(&fields[first], 0xFF, (F_FROM_TAG - F_FROM_DISPLAY + 1) * sizeof(Span))

@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 
 from sipsensor.fastpath.automaton cimport NO, YES
 from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, decimal, is_digit, lower
-from sipsensor.fastpath.fields cimport owner_of, read_repeat
+from sipsensor.fastpath.fields cimport next_repeat, owner_of, read_repeat
 from sipsensor.fastpath.names cimport F_COUNT, F_FROM_USER, FIRST_HEADER_FIELD
 from sipsensor.fastpath.normal cimport FORM_URI, _hex_digit, form_of, take
 from sipsensor.fastpath.sip cimport Head
@@ -93,14 +93,15 @@ cdef int _derived(int *leaf, Cursor c, Head *h) noexcept nogil:
     cdef int i, owner = owner_of(leaf[1])
     if _on_span(leaf, c, h.fields[leaf[1]], h, h.fields) == YES:
         return YES
-    if owner < 0 or h.seen[owner] < 2:
+    i = next_repeat(h, owner, -1) if owner >= 0 else -1
+    if i < 0:
         return NO
     memcpy(fields, h.fields, sizeof(fields))
-    for i in range(h.first[owner] + 1, h.line_count):
-        if h.lines[i].number == owner:
-            read_repeat(c, owner, h.lines[i].value, fields)
-            if _on_span(leaf, c, fields[leaf[1]], h, fields) == YES:
-                return YES
+    while i >= 0:
+        read_repeat(c, owner, h.lines[i].value, fields)
+        if _on_span(leaf, c, fields[leaf[1]], h, fields) == YES:
+            return YES
+        i = next_repeat(h, owner, i)
     return NO
 
 
