@@ -49,6 +49,8 @@ def main() -> None:
         return
     if kind == "tcp-scanner":
         with socket.create_connection((address, PORT), timeout=3) as connection:
+            # Reset at the end: data that nobody may answer would be sent again and again, into the tests that follow.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             connection.sendall(message("friendly-scanner"))
             sys.exit(0 if connection.recv(100) else 1)
     if kind.startswith("stream-"):

@@ -133,7 +133,7 @@ BAD = {
     "gateway without anybody to protect": (
         '[network]\nplacement = "gateway"\n',
         "",
-        "network.protected: a gateway has to know",
+        "network.protected: is empty on a gateway",
     ),
     "interface that is not there": (
         GATEWAY + 'inside = ["nope0"]\n',
