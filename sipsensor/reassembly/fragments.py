@@ -20,7 +20,7 @@ PIECES_MAX = 128
 
 
 class _Datagram:
-    __slots__ = ("buffer", "deadline", "hopeless", "last", "pieces", "protocol", "rejected")
+    __slots__ = ("buffer", "deadline", "hopeless", "is_ours", "last", "pieces", "protocol", "rejected")
 
     def __init__(self, deadline: int) -> None:
         self.buffer = bytearray()
@@ -30,6 +30,7 @@ class _Datagram:
         self.deadline = deadline
         self.rejected = False
         self.hopeless = False  # a piece was cut by the capture
+        self.is_ours = False  # a piece with ports shows one of SIP
 
 
 class Fragments:
@@ -53,6 +54,8 @@ class Fragments:
         # Files are read in any order: a time long before the first piece is another time, too.
         if datagram is None or abs(datagram.deadline - self._life - piece.ts) > self._life:
             datagram = self._start(key, piece.ts)
+        if piece.fragment_offset == 0 and _shows_port(piece.fragment, examiner.sip_ports):
+            datagram.is_ours = True
         if not self._put(datagram, piece):
             return None
         covered = 0
@@ -66,9 +69,12 @@ class Fragments:
         return examiner.examine_whole(piece, bytes(datagram.buffer), datagram.protocol)
 
     def refuses(self, piece: examine.Examined) -> bool:
-        """Whether the datagram of this piece was rejected: what a host would make of it nobody can tell."""
+        """Whether the datagram of this piece was rejected: what a host would make of it nobody can tell.
+
+        Only where its ports are SIP's: without the piece that shows them no host hands the datagram to a PBX.
+        """
         datagram = self._unfinished.get(piece.fragment_key)
-        return datagram is not None and datagram.rejected
+        return datagram is not None and datagram.rejected and datagram.is_ours
 
     def tick(self, now: int) -> None:
         """Forget the datagrams that stayed unfinished for too long."""
@@ -129,3 +135,8 @@ class Fragments:
         datagram.rejected = True
         datagram.buffer.clear()
         return False
+
+
+def _shows_port(ip_payload: bytes, ports: tuple[int, ...]) -> bool:
+    """Whether the UDP or TCP header at the start names one of the ports, as source or destination."""
+    return any(int.from_bytes(ip_payload[at : at + 2], "big") in ports for at in (0, 2))

@@ -66,6 +66,21 @@ def test_fragments_that_contradict_each_other_are_refused() -> None:
     assert assemble(ipv4(body[80:], offset=80), assembler) is None
 
 
+def test_contradictions_between_other_ports_are_nobody_elses_business() -> None:
+    assembler = Assembler(PLAIN)
+    body = udp(TEXT, sport=123, dport=137)
+    for piece in (ipv4(body[:80], more=True), ipv4(b"!" * 80, offset=72, more=True), ipv4(body[80:], offset=80)):
+        assert assemble(piece, assembler) == []
+
+
+def test_a_contradiction_before_the_ports_are_known_refuses_the_piece_that_shows_them() -> None:
+    assembler = Assembler(PLAIN)
+    body = udp(TEXT)
+    assert assemble(ipv4(body[80:], offset=80), assembler) == []
+    assert assemble(ipv4(b"!" * 80, offset=88, more=True), assembler) == []
+    assert assemble(ipv4(body[:80], more=True), assembler) is None
+
+
 def test_tick_reaches_the_fragments() -> None:
     assembler = Assembler(PLAIN)
     assemble(ipv4(udp(TEXT)[:80], more=True), assembler)
