@@ -150,6 +150,8 @@ cdef class Examined:
         if 0 < field < F_COUNT:
             span = head.fields[field]
             return [] if span.start == ABSENT or head.content < CON_REQUEST else [_normal(c, span, form) if normal else _slice(c, span)]
+        if field < FIRST_HEADER_FIELD:
+            return []
         return [
             _normal(c, head.lines[i].value, form) if normal else _slice(c, head.lines[i].value)
             for i in range(head.line_count) if head.lines[i].number == field - FIRST_HEADER_FIELD
@@ -195,9 +197,9 @@ cdef class Examined:
         cdef Span fields[F_COUNT]
         cdef int i, owner
         cdef list found = []
-        if head.content < CON_REQUEST:
+        if head.content < CON_REQUEST or field <= 0 or F_COUNT <= field < FIRST_HEADER_FIELD:
             return found
-        if field >= F_COUNT:
+        if field >= FIRST_HEADER_FIELD:
             for i in range(head.line_count):
                 if head.lines[i].number == field - FIRST_HEADER_FIELD:
                     found.append(_normal(c, head.lines[i].value, form))
