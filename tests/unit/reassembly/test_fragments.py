@@ -96,6 +96,8 @@ def test_a_piece_behind_the_largest_datagram_rejects_it() -> None:
     far = PLAIN.examine_raw(ipv4(bytes(16), offset=65_528, more=True), LINK_RAW, 0)
     assert join(far, fragments=fragments) == [None]
     assert fragments.oversized == 1
+    assert not fragments.refuses(far)  # of no port that is known
+    assert join(piece(*CUTS[0]), fragments=fragments) == [None]
     assert fragments.refuses(far)
 
 
