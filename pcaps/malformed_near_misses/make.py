@@ -36,6 +36,8 @@ def changes() -> Iterator[tuple[bytes, bytes]]:
     yield b"Via: SIP/2.0/UDP 198.51.100.7:5060;rport", b"Via: SIP / 2.0\r\n / UDP   198.51.100.7 : 5060 ; rport"
     yield b"Via: SIP/2.0/UDP 198.51.100.7:5060;rport", b"Via: SIP/2.0/UDP [2001:db8:51::7]:5060;rport"
     yield b"Call-ID:", b"Top: 1\r\nTo-Whom: 2\r\nX-To: <sip:other@192.0.2.10>\r\nCall-ID:"
+    # RFC 3261 25.1: a quoted pair may hold any ASCII but CR and LF.
+    yield b"From: ", b'From: "a\\\0b" '
     yield b"Desk phone 7.4", b"To: From: CSeq: Call-ID:"
     yield b"Desk phone 7.4", b"Desk\r\n phone\r\n\t7.4"
     yield line, _PHRASE

@@ -81,20 +81,29 @@ def _renamed(stage: Stage) -> None:
     _said(stage.attack(f"{stage.pypi}/python {script} {PBX[4]}"))
 
 
-def _sipp(scenario: str, account: str, options: str) -> str:
+def _sipp(scenario: str, account: str, options: str, version: int, transport: str) -> str:
+    target = f"[{PBX[6]}]" if ":" in PBX[version] else PBX[4]
     who = f"-key account {account} -au {account} -ap {PASSWORDS[account]}"
-    common = f"-i {PHONE[4]} -nostdin -skip_rlimit -timeout 25 -timeout_error"
-    return f"sipp -sf {SIPP}/{scenario}.xml {common} {who} {options} {PBX[4]}:5060"
+    common = f"-i {PHONE[version]} -t {transport} -nostdin -skip_rlimit -timeout 25 -timeout_error"
+    return f"sipp -sf {SIPP}/{scenario}.xml {common} {who} {options} {target}:5060"
 
 
-def _sipp_calls(stage: Stage) -> None:
-    phone = stage.hosts["phone"]
-    phone.run(_sipp("register", "202", "-p 5072 -m 1 -key contact_port 5074"), stage.folder)
-    phone.run(_sipp("register", "201", "-p 5076 -m 1 -key contact_port 5076"), stage.folder)
-    callee = phone.start(_sipp("answer", "202", "-p 5074 -m 3"), stage.folder / "answer.log", stage.folder)
-    time.sleep(1)
-    phone.run(_sipp("call", "201", "-p 5076 -key callee 202 -m 3 -r 1"), stage.folder)
-    callee.wait(10)
+def _sipp_calls(version: int = 4, transport: str = "u1") -> Callable[[Stage], None]:
+    """Two registrations and three calls. Phone 202 always speaks UDP."""
+
+    def play(stage: Stage) -> None:
+        def command(scenario: str, account: str, options: str) -> str:
+            return _sipp(scenario, account, options, version, transport if account == "201" else "u1")
+
+        phone = stage.hosts["phone"]
+        phone.run(command("register", "202", "-p 5072 -m 1 -key contact_port 5074"), stage.folder)
+        phone.run(command("register", "201", "-p 5076 -m 1 -key contact_port 5076"), stage.folder)
+        callee = phone.start(command("answer", "202", "-p 5074 -m 3"), stage.folder / "answer.log", stage.folder)
+        time.sleep(1)
+        phone.run(command("call", "201", "-p 5078 -key callee 202 -m 3 -r 1"), stage.folder)
+        callee.wait(10)
+
+    return play
 
 
 def _baresip(stage: Stage, host: str, address: str, account: str, options: str) -> None:
@@ -151,6 +160,8 @@ SCENES: dict[str, Callable[[Stage], None]] = {
     "svwar_ipv6": _pypi("svwar", f"-6 -e 195-215 {PBX[6]}"),
     "svcrack_debian": _debian("svcrack", _CRACK),
     "svcrack": _pypi("svcrack", _CRACK),
-    "sipp_calls": _sipp_calls,
+    "sipp_calls": _sipp_calls(),
+    "sipp_calls_ipv6": _sipp_calls(6),
+    "sipp_calls_tcp": _sipp_calls(4, "t1"),
     "baresip_calls": _baresip_calls,
 }
