@@ -1,0 +1,56 @@
+from sipsensor.counters import Counters
+from sipsensor.model import AppProtocol, Mode, Packet, Reason
+from tests.support.engines import Watcher, always, engine, rule
+from tests.support.packets import LINK_RAW, PBX, STRANGER, datagram, message, response, segment
+
+
+def count(*packets: bytes, mode: Mode = Mode.ENFORCE) -> Counters:
+    one = engine(Watcher(), mode=mode)
+    for number, data in enumerate(packets):
+        one.process(Packet(number, data, LINK_RAW, number))
+    return one.counters
+
+
+def test_packets_bytes_and_verdicts() -> None:
+    one = engine(Watcher(always(rule())), mode=Mode.OBSERVE)
+    sizes = []
+    for data in (datagram(message()), datagram(b"\r\n"), b"junk"):
+        sizes.append(len(data))
+        one.process(Packet(0, data, LINK_RAW))
+    counters = one.counters
+    assert (counters.packets, counters.bytes, counters.accepted, counters.dropped) == (3, sum(sizes), 2, 1)
+    assert counters.reasons[Reason.SIGNATURE] == 1
+    assert counters.reasons[Reason.NOT_OURS] == 2
+    assert Reason.NONE not in {reason for reason, count in counters.reasons.items() if count}
+    assert counters.alerts == {"probe.test.rule": 1}
+
+
+def test_messages_by_method_and_status_class() -> None:
+    counters = count(
+        datagram(message()),
+        datagram(message("INVITE")),
+        datagram(message("FUZZ")),
+        datagram(response(100, "Trying"), PBX, STRANGER),
+        datagram(response(486, "Busy"), PBX, STRANGER),
+        datagram(response(401, "Unauthorized")),
+        datagram(b"OPTIONS"),
+    )
+    found = {name: number for name, number in counters.by_what(AppProtocol.SIP) if number}
+    assert found == {"OPTIONS": 1, "INVITE": 1, "other": 1, "1xx": 1, "4xx": 2}
+    assert (counters.sip_messages, counters.malformed) == (6, 1)
+    assert sum(number for _, number in counters.by_what(AppProtocol.IAX2)) == 0
+
+
+def test_every_message_of_a_packet_counts() -> None:
+    counters = count(datagram(message() + message("BYE")))
+    assert (counters.packets, counters.sip_messages) == (1, 2)
+
+
+def test_anomalies_are_counted_by_name() -> None:
+    counters = count(datagram(message(end="\n")), datagram(message("FUZZ", end="\n")), datagram(message()))
+    assert {name: number for name, number in counters.anomalies.items() if number} == {"bare-lf": 2, "unknown-method": 1}
+
+
+def test_segments_and_cut_messages() -> None:
+    counters = count(segment(message()), segment(b""), segment(b"junk"), datagram(message())[:-10])
+    assert (counters.unassembled_tcp, counters.truncated) == (2, 1)
