@@ -1,0 +1,149 @@
+"""Each rule has the smallest message that fires it and the near miss beside it; lawful messages of RFC 4475 are never dropped."""
+
+from pathlib import Path
+
+import pytest
+
+from sipsensor.detect.malformed import MalformedSettings, MalformedShapes
+from sipsensor.model import Action, Confidence, Decision, Packet, Reason, Verdict
+from tests.support.engines import engine
+from tests.support.packets import LINK_RAW, PBX, STRANGER, datagram, message, response, segment
+
+RULES = {rule.slug: rule for rule in MalformedShapes.rules}
+TEXT = message()
+UA = b"User-Agent: Z 5.4.12 v2.10.11.7\r\n"
+
+
+def with_ua(line: bytes) -> bytes:
+    return TEXT.replace(UA, line)
+
+
+SHAPES = {
+    "malformed.start-line.broken": (b"REGISTER sip:a", b"REGISTER sip:a SIP/2.0\r\nl:0\r\n\r\n"),
+    "malformed.start-line.status-code": (b"SIP/2.0 20\r\nl:0\r\n\r\n", b"SIP/2.0 200\r\nl:0\r\n\r\n"),
+    "malformed.head.empty": (b"REGISTER sip:a SIP/2.0\r\n\r\n", b"REGISTER sip:a SIP/2.0\r\nl:0\r\n\r\n"),
+    "malformed.head.too-many-headers": (message(extra=[("X", "y")] * 249), message(extra=[("X", "y")] * 248)),
+    "malformed.head.nul": (with_ua(b"User-Agent: a\0b\r\n"), message(change={"From": '"NUL:\\\0" <sip:a@b>;tag=1'})),
+    "malformed.header.control-before-colon": (with_ua(b"User-Agent\x0b: a\r\n"), with_ua(b"User-Agent\t : a\r\n")),
+    "malformed.content-length.impossible": (message(change={"Content-Length": "-1"}), message(change={"Content-Length": "007"}, body=b"v=0\r\n..")),
+    "malformed.content-length.long": (message(change={"Content-Length": "1"}), message(change={"Content-Length": "0"})),
+    "malformed.via.unreadable": (message(change={"Via": "SIP/2.0/UDP"}), message(change={"Via": "SIP/2.0/UDP a"})),
+    "malformed.uri.escape": (message(uri="sip:a%4@b"), message(uri="sip:a%40@b")),
+    "malformed.start-line.long": (message(uri="sip:" + "a" * 2040), message(uri="sip:" + "a" * 2028)),
+    "malformed.start-line.parts": (TEXT.replace(b" sip:bob@example.com", b"", 1), TEXT),
+    "malformed.head.many-headers": (message(extra=[("X", "y")] * 57), message(extra=[("X", "y")] * 56)),
+    "malformed.cseq.bad": (message(change={"CSeq": "2147483648 OPTIONS"}), message(change={"CSeq": "2147483647 OPTIONS"})),
+    "malformed.body.following-message": (TEXT + TEXT, message(body=TEXT)),
+    "malformed.start-line.version": (TEXT.replace(b"SIP/2.0\r", b"SIP/3.0\r", 1), TEXT.replace(b"SIP/2.0\r", b"sip/2.0\r", 1)),
+    "malformed.to.duplicate": (message(extra=[("t", "<sip:a@b>")]), TEXT),
+    "malformed.header.duplicate": (message(extra=[("f", "<sip:a@b>")]), TEXT),
+    "malformed.header.missing": (message(change={"Call-ID": None}), TEXT),
+    "evasion.line-ends.ambiguous": (with_ua(b"User-Agent: a\rX: b\r\n"), message(end="\n")),
+    "evasion.header.fold-before-colon": (with_ua(b"User-Agent\r\n : a\r\n"), with_ua(b"User-Agent:\r\n a\r\n")),
+}  # fmt: skip
+
+
+def judge(payload: bytes, src: str = STRANGER, dst: str = PBX) -> Decision:
+    return engine(MalformedShapes(MalformedSettings())).process(Packet(0, datagram(payload, src, dst), LINK_RAW))
+
+
+def fired(payload: bytes) -> set[str]:
+    return {alert.rule.slug for alert in judge(payload).alerts}
+
+
+def test_every_rule_has_its_shape() -> None:
+    assert set(SHAPES) == set(RULES)
+
+
+@pytest.mark.parametrize("slug", SHAPES)
+def test_the_smallest_message_fires_the_rule(slug: str) -> None:
+    decision = judge(SHAPES[slug][0])
+    alerts = {alert.rule.slug: alert for alert in decision.alerts}
+    assert slug in alerts
+    assert alerts[slug].evidence["shape"]
+    high = RULES[slug].confidence is Confidence.HIGH
+    assert RULES[slug].action is (Action.DROP if high else Action.ALERT)
+    if high:
+        assert (decision.verdict, decision.reason) == (Verdict.DROP, Reason.MALFORMED)
+
+
+@pytest.mark.parametrize("slug", SHAPES)
+def test_the_near_miss_does_not(slug: str) -> None:
+    assert slug not in fired(SHAPES[slug][1])
+
+
+def test_an_ordinary_message_fires_nothing() -> None:
+    for text in (TEXT, message("INVITE", body=b"v=0\r\n"), message(end="\n"), message("FUZZ"), message("options")):
+        assert fired(text) == set()
+
+
+@pytest.mark.parametrize("slug", SHAPES)
+def test_what_goes_out_is_not_judged(slug: str) -> None:
+    assert judge(SHAPES[slug][0], PBX, STRANGER).alerts == ()
+
+
+def test_responses_are_judged_on_their_way_in() -> None:
+    broken = response().replace(b"314159 OPTIONS", b"x")
+    assert judge(broken).verdict is Verdict.DROP
+    assert judge(broken, PBX, STRANGER).verdict is Verdict.ACCEPT
+
+
+def test_a_segment_is_not_judged_until_streams_are_put_together() -> None:
+    one = engine(MalformedShapes(MalformedSettings()))
+    for broken, _ in SHAPES.values():
+        decision = one.process(Packet(0, segment(broken), LINK_RAW))
+        assert (decision.verdict, decision.alerts) == (Verdict.ACCEPT, ())
+
+
+@pytest.mark.parametrize("size", range(1, len(message("INVITE"))))
+def test_a_capture_that_was_cut_is_no_reason_to_drop(size: int) -> None:
+    decision = engine(MalformedShapes(MalformedSettings())).process(Packet(0, datagram(message("INVITE"))[: 28 + size], LINK_RAW))
+    assert decision.verdict is Verdict.ACCEPT
+
+
+LAWFUL = ("wsinv", "intmeth", "esc01", "escnull", "lwsdisp", "longreq", "transports", "mpart01", "noreason")
+
+
+@pytest.mark.parametrize("name", LAWFUL)
+def test_lawful_messages_of_rfc_4475_are_not_dropped(name: str, shared_captures: Path) -> None:
+    text = (shared_captures / "torture" / "rfc4475" / f"{name}.dat").read_bytes()
+    decision = judge(text)
+    assert decision.observation is not None
+    assert decision.verdict is Verdict.ACCEPT
+
+
+def built(first: str, *lines: str, body: str = "") -> bytes:
+    return "\r\n".join([first, *lines, "", body]).encode()
+
+
+COMMON = ("Max-Forwards: 8", "Call-ID: torture.1234@example.net", "CSeq: 8 INVITE", "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKkdjuw")
+
+# After the descriptions of RFC 4475 3.1.1.5, 3.1.1.8, 3.1.1.10 and 3.1.1.13, in messages of our own.
+ALSO_LAWFUL = {
+    "esc02": built(
+        "RE%47IST%45R sip:registrar.example.com SIP/2.0", 'To: "%Z%45" <sip:resource@example.com>', 'From: "%Z%45" <sip:resource@example.com>;tag=f',
+        *COMMON[:2], "CSeq: 29344 RE%47IST%45R", COMMON[3], "l: 0",
+    ),
+    "semiuri": built(
+        "OPTIONS sip:user;par=u%40example.net@example.com SIP/2.0", "To: sip:j_user@example.com", "From: sip:caller@example.org;tag=33242",
+        *COMMON[:2], "CSeq: 8 OPTIONS", COMMON[3], "l: 0",
+    ),
+    "dblreq": built(
+        "REGISTER sip:example.com SIP/2.0", "To: sip:j.user@example.com", "From: sip:j.user@example.com;tag=43251j3j324", *COMMON[:2],
+        "CSeq: 8 REGISTER", COMMON[3], "Content-Length: 0",
+    ) + built(
+        "INVITE sip:joe@example.com SIP/2.0", "t: sip:joe@example.com", "From: sip:caller@example.net;tag=141334", *COMMON, "l: 0"
+    ),
+    "unreason": built(
+        "SIP/2.0 200 = 2**3 * 5**2 \u043d\u043e \u0441\u0442\u043e", "Via: SIP/2.0/UDP 192.0.2.198;branch=z9hG4bK1324923", *COMMON[1:3],
+        "From: sip:user@example.com;tag=11141343", "To: sip:user@example.edu;tag=2229", "l: 0",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALSO_LAWFUL)
+def test_the_other_lawful_shapes_are_not_dropped_either(name: str) -> None:
+    decision = judge(ALSO_LAWFUL[name])
+    assert decision.observation is not None
+    assert decision.verdict is Verdict.ACCEPT
+    assert decision.alerts == () or name == "dblreq"
