@@ -70,7 +70,9 @@ def severest(decisions: Sequence[Decision]) -> Decision:
     """The one decision on a packet with several messages: the severest, with the alerts and cuts of all."""
     if len(decisions) == 1:
         return decisions[0]
-    worst = min(decisions, key=lambda decision: (-decision.verdict, _rank(decision.rule) if decision.rule else (True, 9)))
+    worst = min(
+        decisions, key=lambda decision: (-decision.verdict, _rank(decision.rule) if decision.rule else (True, 9))
+    )
     worst.alerts = tuple(alert for decision in decisions for alert in decision.alerts)
     worst.cuts = tuple(cut for decision in decisions for cut in decision.cuts)
     return worst

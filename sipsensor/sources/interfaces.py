@@ -54,7 +54,9 @@ def _interface_towards(network: str) -> str:
     if not device:
         raise _fault("protected", f"no route leads to {network}; correct it, or name the interface in network.inside")
     if device == "lo":
-        raise _fault("protected", f'{network} is this machine itself; set network.placement = "host", or network.inside')
+        raise _fault(
+            "protected", f'{network} is this machine itself; set network.placement = "host", or network.inside'
+        )
     return device
 
 

@@ -47,7 +47,7 @@ def register(number: int) -> bytes:
     return bytes(IP(src=source, dst="192.0.2.1") / UDP(sport=5060, dport=5060) / Raw(text))
 
 
-def media(number: int) -> bytes:
+def media() -> bytes:
     return bytes(IP(src="10.0.0.1", dst="192.0.2.1") / UDP(sport=10_000, dport=20_000) / Raw(b"\x80\x00" + bytes(170)))
 
 
@@ -117,7 +117,7 @@ def replay(path: Path, engine: Engine) -> int:
 @pytest.mark.parametrize("kind", ["sip", "media"])
 @pytest.mark.parametrize("what", [read_only, replay])
 def test_file(benchmark: BenchmarkFixture, engine: Engine, tmp_path: Path, kind: str, what: object) -> None:
-    made = [register(number) for number in range(2_000)] if kind == "sip" else [media(0)]
+    made = [register(number) for number in range(2_000)] if kind == "sip" else [media()]
     path = write(tmp_path / f"{kind}.pcap", made)
     assert callable(what)
     assert benchmark(what, path, engine) == PACKETS

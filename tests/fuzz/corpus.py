@@ -55,9 +55,22 @@ def payloads() -> list[bytes]:
     return [
         message(),
         message("INVITE", "sips:bob@example.com;user=phone", body=SDP, extra=[("Content-Type", "application/sdp")]),
-        message("REGISTER", "sip:example.com", extra=[("Authorization", CREDENTIALS), ("Contact", "*"), ("Expires", "0")]),
-        message("INVITE", "tel:+15551234", change=odd, extra=[("m", "<sip:a@b>;expires=5, <sip:c@d>"), ("v", "SIP/2.0/TCP x")]),
-        message(headers=[("v", "SIP / 2.0 / UDP [::1]:5061 ;branch=z9hG4bK1 ; received = 1.2.3.4"), ("f", "sip:a@b;tag=1"), ("t", "b")]),
+        message(
+            "REGISTER", "sip:example.com", extra=[("Authorization", CREDENTIALS), ("Contact", "*"), ("Expires", "0")]
+        ),
+        message(
+            "INVITE",
+            "tel:+15551234",
+            change=odd,
+            extra=[("m", "<sip:a@b>;expires=5, <sip:c@d>"), ("v", "SIP/2.0/TCP x")],
+        ),
+        message(
+            headers=[
+                ("v", "SIP / 2.0 / UDP [::1]:5061 ;branch=z9hG4bK1 ; received = 1.2.3.4"),
+                ("f", "sip:a@b;tag=1"),
+                ("t", "b"),
+            ]
+        ),
         message(change={"Content-Length": "0"}) + message("BYE") + message("ACK", end="\n"),
         message(end="\n"),
         message(end="\r"),
@@ -84,11 +97,14 @@ def frames() -> list[Frame]:
         lambda text: (LINK_SLL, sll(datagram(text, "2001:db8::5", "2001:db8::6"))),
         lambda text: (LINK_SLL2, sll2(datagram(text), kind=4, link_address=b"SIPSEN\x01\x00")),
         lambda text: (LINK_NULL, null(segment(text))),
-        lambda text: (LINK_RAW, ipv6(extension(60, extension(44, fragment6(17, udp(text), more=False), kind=0)), next_header=0)),
+        lambda text: (
+            LINK_RAW,
+            ipv6(extension(60, extension(44, fragment6(17, udp(text), more=False), kind=0)), next_header=0),
+        ),
         lambda text: (LINK_RAW, ipv4(udp(text)[:64], more=True, options=b"\x94\x04\x00\x00")),
     )
     for text in payloads():
-        found += [wrap(text) for wrap in wraps]
+        found += [wrap(text) for wrap in wraps]  # type: ignore[no-untyped-call]
     return found
 
 
@@ -121,7 +137,7 @@ def of_captures(name: str) -> Iterator[Frame]:
                         yield packet.link, packet.data
                     count += 1
         except CaptureError as error:
-            print(error, file=sys.stderr)  # noqa: T201
+            print(error, file=sys.stderr)
 
 
 def of_messages(folder: Path) -> Iterator[bytes]:

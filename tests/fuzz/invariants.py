@@ -31,8 +31,20 @@ def everything_matcher() -> Matcher:
     leaves: list[tuple[Any, ...]] = []
     for field in FIELDS.values():
         leaves += [
-            ("literal", field, VIEW_NORM, False, ((b"friendly-scanner", True, True), (b"sip", False, False), (b"100", True, False))),
-            ("literal", field, VIEW_RAW, True, ((b"z9hG4bK", True, False), (b"\r\n", False, False), (b"x", False, True))),
+            (
+                "literal",
+                field,
+                VIEW_NORM,
+                False,
+                ((b"friendly-scanner", True, True), (b"sip", False, False), (b"100", True, False)),
+            ),
+            (
+                "literal",
+                field,
+                VIEW_RAW,
+                True,
+                ((b"z9hG4bK", True, False), (b"\r\n", False, False), (b"x", False, True)),
+            ),
             ("regex", field, VIEW_NORM, False, (b"a", b"tag")),
             ("present", field),
             ("length", field, 1, 40),
@@ -44,7 +56,9 @@ def everything_matcher() -> Matcher:
     leaves += [("count", 0, 0, 5), ("order", False, (0, 1, 2, 3)), ("order", True, (0, 6, 1, 2, 3, 4, 7, 8))]
     leaves += [("anomaly", bit) for bit in ANOMALIES.values()]
     rules: list[Any] = list(range(len(leaves)))
-    rules += [("all", (index, ("not", index + 1), ("any", (index + 2, index + 3)))) for index in range(0, len(leaves) - 3, 7)]
+    rules += [
+        ("all", (index, ("not", index + 1), ("any", (index + 2, index + 3)))) for index in range(0, len(leaves) - 3, 7)
+    ]
     return Matcher(leaves, rules[:4096])
 
 
@@ -96,7 +110,14 @@ class Checker:
         assert e.anomalies >> len(ANOMALIES) == 0
         assert not set(e.hits) & set(e.candidates)
         if e.content not in MESSAGES:
-            assert (e.anomalies, e.hits, e.candidates, e.code, e.malformation, e.has_following) == (0, (), (), 0, 0, False), facts(e)
+            assert (e.anomalies, e.hits, e.candidates, e.code, e.malformation, e.has_following) == (
+                0,
+                (),
+                (),
+                0,
+                0,
+                False,
+            ), facts(e)
             assert e.headers() == []
             assert all(e.raw(field) is None for field in SOME_FIELDS)
             return
@@ -176,7 +197,12 @@ class Checker:
         r.shuffle(pieces)
         for start, text in pieces[: r.choice((len(pieces), len(pieces), 3))]:
             slip = r.choice((0, 0, 0, 0, 8))
-            packet = ipv4(text + bytes(slip), offset=start, more=start + len(text) < len(body) or r.random() < 0.05, ident=ident & 0xFFFF)
+            packet = ipv4(
+                text + bytes(slip),
+                offset=start,
+                more=start + len(text) < len(body) or r.random() < 0.05,
+                ident=ident & 0xFFFF,
+            )
             self.frame((LINK_RAW, packet))
 
 

@@ -38,9 +38,9 @@ NAMES = (
 VALUES = (
     b"", b"0", b"-1", b"4294967296", b"99999999999999999999", b"1 INVITE", b"friendly-scanner", b"sip:a@b", b"<sip:a@b>;tag=x", b'"', b'"\\',
     b'"\\"" <sip:x@y>', b"<", b"<sip:", b"sip:%", b"sip:%4", b"sip:[::1", b"tel:", b"SIP/2.0/UDP", b"SIP/2.0/UDP x;branch", b"SIP/2.0/UDP [",
-    b"Digest", b'Digest username="', b"Digest username=,,,=", b",", b";;;;", b"=", b"<sip:a@b>;tag=\"", b"*", b"3132330131323334",
+    b"Digest", b'Digest username="', b"Digest username=,,,=", b",", b";;;;", b"=", b'<sip:a@b>;tag="', b"*", b"3132330131323334",
 )  # fmt: skip
-JUNK = (b"\r", b"\n", b"\r\n", b"\0", b" ", b"\t", b"\r\n ", b"\n\t", b"\n\r\n", b":", b";", b",", b"\"", b"\\", b"<", b">", b"@", b"%", b"=",
+JUNK = (b"\r", b"\n", b"\r\n", b"\0", b" ", b"\t", b"\r\n ", b"\n\t", b"\n\r\n", b":", b";", b",", b'"', b"\\", b"<", b">", b"@", b"%", b"=",
         b"/", b"[", b"]", b"\x7f", b"\xff", b"SIP/2.0", b"%00", b"\r\n\r\n", b"\x01", b"\x0b")  # fmt: skip
 
 Random = random.Random
@@ -77,7 +77,9 @@ def repeat_part(r: Random, text: bytes) -> bytes:
 
 
 def odd_line_ends(r: Random, text: bytes) -> bytes:
-    return text.replace(b"\r\n", r.choice((b"\n", b"\r", b"\r\r\n", b"\n\r\n", b"\r\n\t", b"\0\r\n")), r.choice((-1, 1, 3)))
+    return text.replace(
+        b"\r\n", r.choice((b"\n", b"\r", b"\r\r\n", b"\n\r\n", b"\r\n\t", b"\0\r\n")), r.choice((-1, 1, 3))
+    )
 
 
 def one_line(r: Random, text: bytes) -> bytes:
@@ -100,7 +102,10 @@ def one_line(r: Random, text: bytes) -> bytes:
 
 
 def other_case(r: Random, text: bytes) -> bytes:
-    return bytes(byte ^ 0x20 if 65 <= byte & 0xDF <= 90 and r.random() < 0.5 else byte for byte in text[:2000]) + text[2000:]
+    return (
+        bytes(byte ^ 0x20 if 65 <= byte & 0xDF <= 90 and r.random() < 0.5 else byte for byte in text[:2000])
+        + text[2000:]
+    )
 
 
 def lie_about_length(r: Random, text: bytes) -> bytes:
@@ -138,13 +143,25 @@ def wrap(r: Random, payload: bytes) -> Frame:
     elif what == 4:
         inner = segment(payload, dport=port)
     elif what == 5:
-        inner = ipv4(udp(payload, dport=port, length=r.choice((0, 7, 8, 9, 65_535, len(payload)))), length=r.choice((None, 0, 19, 20, 28, 65_535)))
+        inner = ipv4(
+            udp(payload, dport=port, length=r.choice((0, 7, 8, 9, 65_535, len(payload)))),
+            length=r.choice((None, 0, 19, 20, 28, 65_535)),
+        )
     elif what == 6:
-        inner = ipv4(udp(payload), offset=r.choice((0, 8, 65_528)), more=r.random() < 0.5, options=bytes(4 * r.randrange(11)))
+        inner = ipv4(
+            udp(payload), offset=r.choice((0, 8, 65_528)), more=r.random() < 0.5, options=bytes(4 * r.randrange(11))
+        )
     elif what == 7:
-        inner = ipv6(_extensions(r, udp(payload, dport=port)), next_header=r.choice((0, 43, 44, 51, 60, 17, 6, 59)), length=r.choice((None, None, 0, 7)))
+        inner = ipv6(
+            _extensions(r, udp(payload, dport=port)),
+            next_header=r.choice((0, 43, 44, 51, 60, 17, 6, 59)),
+            length=r.choice((None, None, 0, 7)),
+        )
     elif what == 8:
-        inner = ipv6(fragment6(r.choice((17, 6, 60)), udp(payload), offset=r.choice((0, 8, 65_528)), more=r.random() < 0.5), next_header=44)
+        inner = ipv6(
+            fragment6(r.choice((17, 6, 60)), udp(payload), offset=r.choice((0, 8, 65_528)), more=r.random() < 0.5),
+            next_header=44,
+        )
     elif what == 9:
         inner = ipv4(tcp(payload, options=bytes(4 * r.randrange(11))), protocol=TCP)
     elif what == 10:

@@ -9,8 +9,8 @@ from sipsensor.decide.policy import Policy
 from sipsensor.decide.trust import Trust
 from sipsensor.detect.base import Detector
 from sipsensor.engine import Engine
-from sipsensor.fastpath.examined import Examined
 from sipsensor.fastpath.examine import Examiner
+from sipsensor.fastpath.examined import Examined
 from sipsensor.fastpath.matcher import Matcher
 from sipsensor.fastpath.tables import Networks
 from sipsensor.model import (
@@ -66,7 +66,7 @@ class Watcher:
         self.ticks.append(now)
 
 
-def rule(  # noqa: PLR0913  (the parts of a rule, by name)
+def rule(
     slug: str = "probe.test.rule",
     *,
     number: int = 9001,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sipsensor.model import Packet
 
@@ -136,7 +136,7 @@ def message(  # noqa: PLR0913  (the parts of a message)
     uri: str = "sip:bob@example.com",
     *,
     headers: Iterable[tuple[str, str]] = HEADERS,
-    change: dict[str, str | None] | None = None,
+    change: Mapping[str, str | None] | None = None,
     extra: Iterable[tuple[str, str]] = (),
     body: bytes = b"",
     end: str = "\r\n",
@@ -151,7 +151,7 @@ def message(  # noqa: PLR0913  (the parts of a message)
     return end.join([*lines, "", ""]).encode("utf-8", "surrogateescape") + body
 
 
-def response(code: int = 200, phrase: str = "OK", *, change: dict[str, str | None] | None = None) -> bytes:
+def response(code: int = 200, phrase: str = "OK", *, change: Mapping[str, str | None] | None = None) -> bytes:
     """The answer to ``message()``."""
     changes: dict[str, str | None] = {"User-Agent": None, "Max-Forwards": None, **(change or {})}
     head = message(change=changes).split(b"\r\n", 1)[1]

@@ -42,7 +42,7 @@ class _State:
         for _ in range(3):
             self.round()
         a, b, c, d = self.v
-        return a ^ b ^ c ^ d
+        return int(a ^ b ^ c ^ d)
 
 
 def _words(data: bytes) -> tuple[int, ...]:

@@ -48,7 +48,10 @@ def test_every_message_of_a_packet_counts() -> None:
 
 def test_anomalies_are_counted_by_name() -> None:
     counters = count(datagram(message(end="\n")), datagram(message("FUZZ", end="\n")), datagram(message()))
-    assert {name: number for name, number in counters.anomalies.items() if number} == {"bare-lf": 2, "unknown-method": 1}
+    assert {name: number for name, number in counters.anomalies.items() if number} == {
+        "bare-lf": 2,
+        "unknown-method": 1,
+    }
 
 
 def test_segments_and_cut_messages() -> None:

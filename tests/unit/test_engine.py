@@ -54,7 +54,9 @@ def test_observe_says_drop_and_accepts() -> None:
     assert one.counters.dropped == 1
 
 
-@pytest.mark.parametrize("payload", [b"", b"\r\n\r\n", bytes(4), b"hello", b"GET / HTTP/1.1\r\n\r\n", b"\x80\x00" + bytes(20)])
+@pytest.mark.parametrize(
+    "payload", [b"", b"\r\n\r\n", bytes(4), b"hello", b"GET / HTTP/1.1\r\n\r\n", b"\x80\x00" + bytes(20)]
+)
 def test_what_is_not_sip_is_not_ours(payload: bytes) -> None:
     watcher = Watcher()
     decision = engine(watcher).process(inbound(payload))
@@ -206,7 +208,11 @@ def test_pieces_are_accepted_until_the_whole_is_judged() -> None:
     assert (last.verdict, last.reason) == (DROP, Reason.SIGNATURE)
 
 
-CONTRADICTION = (ipv4(udp(TEXT)[:80], more=True), ipv4(b"!" * 80, offset=72, more=True), ipv4(udp(TEXT)[80:], offset=80))
+CONTRADICTION = (
+    ipv4(udp(TEXT)[:80], more=True),
+    ipv4(b"!" * 80, offset=72, more=True),
+    ipv4(udp(TEXT)[80:], offset=80),
+)
 
 
 def test_pieces_that_contradict_each_other_do_not_reach_the_pbx() -> None:

@@ -41,7 +41,10 @@ def test_methods_status_classes_and_malformed_do_not_meet() -> None:
 
 
 def test_the_reasons_of_drops_are_those_of_the_design() -> None:
-    assert " ".join(DROP_REASONS) == "SIGNATURE MALFORMED SPOOFED LIMIT ACCOUNT SHIELD BANNED FLOW OVERLOAD UNINSPECTED ERROR"
+    assert (
+        " ".join(DROP_REASONS)
+        == "SIGNATURE MALFORMED SPOOFED LIMIT ACCOUNT SHIELD BANNED FLOW OVERLOAD UNINSPECTED ERROR"
+    )
     assert set(Reason) - set(DROP_REASONS) == {Reason.NONE, Reason.ALLOWLISTED, Reason.INCOMPLETE, Reason.NOT_OURS}
 
 
@@ -55,7 +58,12 @@ def test_an_observation_takes_its_keys_from_what_was_examined() -> None:
     e = examine(message())
     observation = Observation(None, e, AppProtocol.SIP, Direction.INBOUND, 3, Standing.STRANGER)
     assert (observation.source_key, observation.transaction, observation.ts) == (e.source_key, e.transaction_key, e.ts)
-    assert (observation.repeats, observation.outcome, observation.account, observation.has_credentials) == (0, 0, None, False)
+    assert (observation.repeats, observation.outcome, observation.account, observation.has_credentials) == (
+        0,
+        0,
+        None,
+        False,
+    )
 
 
 def test_the_effect_is_the_verdict_unless_told() -> None:

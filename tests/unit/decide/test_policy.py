@@ -87,7 +87,9 @@ def test_the_severest_of_several_decisions_has_the_alerts_of_all() -> None:
     mild, bad, worse = decide(one, ALERTS), decide(one, DROPS), decide(one, rule("probe.d.x", number=9008, severity=1))
     clean = decide(one)
     for decisions in ([clean, mild, bad, worse], [worse, bad, mild, clean]):
-        found = severest([Decision(d.verdict, d.reason, rule=d.rule, alerts=d.alerts, observation=d.observation) for d in decisions])
+        found = severest(
+            [Decision(d.verdict, d.reason, rule=d.rule, alerts=d.alerts, observation=d.observation) for d in decisions]
+        )
         assert found.verdict is DROP
         assert found.rule is worse.rule
         assert sorted(alert.rule.id for alert in found.alerts) == [9001, 9002, 9008]

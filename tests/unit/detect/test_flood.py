@@ -27,7 +27,15 @@ def send(one: Engine, payload: bytes, seconds: float = 0, src: str = STRANGER, d
 def flooded(**settings: Limit | int) -> Engine:
     wide = Limit(10_000, 1)
     limits = dict.fromkeys(
-        ("register_source", "register_source_sustained", "register_aor", "invite_source", "invite_source_sustained", "source"), wide
+        (
+            "register_source",
+            "register_source_sustained",
+            "register_aor",
+            "invite_source",
+            "invite_source_sustained",
+            "source",
+        ),
+        wide,
     )
     return engine(Flood(FloodSettings(**{**limits, **settings})))  # type: ignore[arg-type]
 
@@ -71,7 +79,10 @@ def test_exactly_what_is_beyond_the_limit_alerts(limit: str, method: str, slug: 
 
 def test_each_method_fills_its_own_bucket_and_that_of_any() -> None:
     one = flooded(register_source=Limit(2, 10), invite_source=Limit(2, 10), source=Limit(5, 10))
-    found = [send(one, fresh(method)) for method in ("REGISTER", "INVITE", "REGISTER", "INVITE", "OPTIONS", "OPTIONS", "INVITE")]
+    found = [
+        send(one, fresh(method))
+        for method in ("REGISTER", "INVITE", "REGISTER", "INVITE", "OPTIONS", "OPTIONS", "INVITE")
+    ]
     assert found == [set()] * 5 + [{ANY_SOURCE.slug}, {ANY_SOURCE.slug, INVITE_SOURCE.slug}]
 
 

@@ -4,7 +4,13 @@ from sipsensor.detect.kinds import KindTable, kinds_of
 from sipsensor.model import KIND_WHATS, KINDS, AppProtocol, Direction, Interest, Standing, When, kind_of
 from tests.support.engines import Watcher
 
-SIP, IN, OUT, STRANGER, TRUSTED = AppProtocol.SIP, Direction.INBOUND, Direction.OUTBOUND, Standing.STRANGER, Standing.TRUSTED
+SIP, IN, OUT, STRANGER, TRUSTED = (
+    AppProtocol.SIP,
+    Direction.INBOUND,
+    Direction.OUTBOUND,
+    Standing.STRANGER,
+    Standing.TRUSTED,
+)
 INVITE_IN = kind_of(SIP, IN, STRANGER, 0)
 
 

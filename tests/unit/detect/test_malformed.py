@@ -97,7 +97,9 @@ def test_a_segment_is_not_judged_until_streams_are_put_together() -> None:
 
 @pytest.mark.parametrize("size", range(1, len(message("INVITE"))))
 def test_a_capture_that_was_cut_is_no_reason_to_drop(size: int) -> None:
-    decision = engine(MalformedShapes(MalformedSettings())).process(Packet(0, datagram(message("INVITE"))[: 28 + size], LINK_RAW))
+    decision = engine(MalformedShapes(MalformedSettings())).process(
+        Packet(0, datagram(message("INVITE"))[: 28 + size], LINK_RAW)
+    )
     assert decision.verdict is Verdict.ACCEPT
 
 
@@ -116,7 +118,12 @@ def built(first: str, *lines: str, body: str = "") -> bytes:
     return "\r\n".join([first, *lines, "", body]).encode()
 
 
-COMMON = ("Max-Forwards: 8", "Call-ID: torture.1234@example.net", "CSeq: 8 INVITE", "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKkdjuw")
+COMMON = (
+    "Max-Forwards: 8",
+    "Call-ID: torture.1234@example.net",
+    "CSeq: 8 INVITE",
+    "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKkdjuw",
+)
 
 # After the descriptions of RFC 4475 3.1.1.5, 3.1.1.8, 3.1.1.10 and 3.1.1.13, in messages of our own.
 ALSO_LAWFUL = {

@@ -17,7 +17,9 @@ def ua(value: str) -> bytes:
     return message(change={"User-Agent": value})
 
 
-def literal(*literals: tuple[bytes, bool, bool], field: int = UA, view: int = VIEW_NORM, cased: bool = False) -> tuple[object, ...]:
+def literal(
+    *literals: tuple[bytes, bool, bool], field: int = UA, view: int = VIEW_NORM, cased: bool = False
+) -> tuple[object, ...]:
     return ("literal", field, view, cased, literals)
 
 

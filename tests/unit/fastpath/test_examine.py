@@ -72,7 +72,10 @@ def test_a_seed_has_sixteen_bytes() -> None:
 
 def test_without_a_seed_keys_are_random() -> None:
     one, other = Examiner(Matcher()), Examiner(Matcher())
-    assert one.examine_raw(datagram(TEXT), LINK_RAW, 0).source_key != other.examine_raw(datagram(TEXT), LINK_RAW, 0).source_key
+    assert (
+        one.examine_raw(datagram(TEXT), LINK_RAW, 0).source_key
+        != other.examine_raw(datagram(TEXT), LINK_RAW, 0).source_key
+    )
 
 
 def test_a_whole_made_of_pieces_is_a_packet_like_any_other() -> None:
@@ -133,7 +136,9 @@ def test_a_walk_through_nanoseconds_and_unknown_links() -> None:
 )
 def test_a_record_that_lies_is_never_believed(record: tuple[int, ...]) -> None:
     data, _ = batch([datagram(TEXT)])
-    judged, count, size, last = PLAIN.walk(data, struct.pack("=4I", *record) + b"rest", LINK_RAW, nanoseconds=False, first_number=1)
+    judged, count, size, last = PLAIN.walk(
+        data, struct.pack("=4I", *record) + b"rest", LINK_RAW, nanoseconds=False, first_number=1
+    )
     assert count == 1
     assert size <= len(data)
     assert last == record[0] * 10**9 + record[1] * 1000

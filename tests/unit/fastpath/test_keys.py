@@ -35,7 +35,11 @@ def test_the_reference_implementation_is_the_one_that_python_hashes_bytes_with()
     texts = [bytes(range(size)) for size in (1, 7, 8, 9, 16, 100)]
     code = f"print(*(hash(text) % 2**64 for text in {texts!r}))"
     run = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": "0"}
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONHASHSEED": "0"},
     )
     assert [int(word) for word in run.stdout.split()] == [siphash13(bytes(16), text) for text in texts]
 
@@ -141,7 +145,9 @@ def test_the_key_of_an_account_is_its_user_and_host_in_normal_form() -> None:
         assert header("To", value).account_key == expected
 
 
-@pytest.mark.parametrize("value", ["<sip:alice@example.com>", "<sip:bob@example.org>", "<sip:bobexample.com>", "<tel:bob>"])
+@pytest.mark.parametrize(
+    "value", ["<sip:alice@example.com>", "<sip:bob@example.org>", "<sip:bobexample.com>", "<tel:bob>"]
+)
 def test_other_accounts_have_other_keys(value: str) -> None:
     assert header("To", value).account_key not in (0, header("To", "<sip:bob@example.com>").account_key)
 

@@ -67,14 +67,17 @@ def test_every_small_tree_says_what_logic_says() -> None:
 
 
 def test_a_rule_matches_once_however_often_its_literals_stand_there() -> None:
-    examined = matching([A]).examine_raw(datagram(message(change={"User-Agent": "aaa"}, extra=[("User-Agent", "a")])), LINK_RAW, 0)
+    examined = matching([A]).examine_raw(
+        datagram(message(change={"User-Agent": "aaa"}, extra=[("User-Agent", "a")])), LINK_RAW, 0
+    )
     assert (examined.hits, examined.candidates) == ((0,), ())
 
 
 def test_what_matched_one_message_does_not_show_in_the_next() -> None:
     examiner = matching([A, MAYBE])
     found = [
-        examiner.examine_raw(datagram(message(change={"User-Agent": value})), LINK_RAW, 0) for value in ("am", "x", "a", "m")
+        examiner.examine_raw(datagram(message(change={"User-Agent": value})), LINK_RAW, 0)
+        for value in ("am", "x", "a", "m")
     ]
     assert [(one.hits, one.candidates) for one in found] == [((0,), (1,)), ((), ()), ((0,), ()), ((), (1,))]
 
@@ -120,4 +123,6 @@ def test_a_matcher_is_shared_by_examiners() -> None:
     matcher = Matcher([A], [0])
     examiners = [Examiner(matcher) for _ in range(3)]
     del matcher
-    assert all(one.examine_raw(datagram(message(change={"User-Agent": "a"})), LINK_RAW, 0).hits == (0,) for one in examiners)
+    assert all(
+        one.examine_raw(datagram(message(change={"User-Agent": "a"})), LINK_RAW, 0).hits == (0,) for one in examiners
+    )

@@ -56,7 +56,9 @@ def test_every_name_is_found_in_any_case(name: str) -> None:
     assert {header_number(text.encode()) for text in (name, name.upper(), name.title(), wild)} == {HEADERS[name]}
 
 
-@pytest.mark.parametrize("name", ["", "x", "user_agent", "user-agen", "user-agentt", "froM\r", "call\rid", "x-unknown", "a" * 300, "é"])
+@pytest.mark.parametrize(
+    "name", ["", "x", "user_agent", "user-agen", "user-agentt", "froM\r", "call\rid", "x-unknown", "a" * 300, "é"]
+)
 def test_other_names_are_none(name: str) -> None:
     known = {"x": HEADERS["session-expires"]}
     assert header_number(name.encode()) == known.get(name, -1)

@@ -20,9 +20,10 @@ def with_ua(line: bytes) -> bytes:
 
 
 def test_an_ordinary_message_has_no_anomaly() -> None:
-    for text in (TEXT, message("INVITE", body=b"v=0\r\n"), response()):
-        e = examine(text)
-        assert anomalies(e) == set()
+    for text in (TEXT, message("INVITE", body=b"v=0\r\n")):
+        assert anomalies(examine(text)) == set()
+    e = examine(response())
+    assert anomalies(e) == set()
     assert (e.content, e.cseq_number, e.content_length) == (CONTENT_RESPONSE, 314159, 0)
 
 
@@ -90,10 +91,12 @@ def test_a_message_with_one_kind_of_line_end_is_read_whole(end: str) -> None:
     e = examine(message(end=end, body=b"v=0\r\n"))
     assert [name for _, name, _ in e.headers()] == [name.encode() for name, _ in USUAL]
     assert raw(e, "body") == b"v=0\r\n"
-    assert anomalies(e) & {"bare-lf", "bare-cr"} == ({"bare-lf"} if end == "\n" else {"bare-cr"} if end == "\r" else set())
+    assert anomalies(e) & {"bare-lf", "bare-cr"} == (
+        {"bare-lf"} if end == "\n" else {"bare-cr"} if end == "\r" else set()
+    )
 
 
-@pytest.mark.parametrize("blank", [b"\r\n\r\n", b"\n\n", b"\n\r\n", b"\r\n\n", b"\r\r", b"\n\r\n"])
+@pytest.mark.parametrize("blank", [b"\r\n\r\n", b"\n\n", b"\n\r\n", b"\r\n\n", b"\r\r"])
 def test_the_head_ends_at_the_first_blank_line_of_any_kind(blank: bytes) -> None:
     e = examine(TEXT[:-4] + blank + b"User-Agent: behind\r\n")
     assert raw(e, "user-agent") == b"Z 5.4.12 v2.10.11.7"
@@ -233,7 +236,11 @@ def test_a_cseq_number_ends_below_two_to_the_31() -> None:
 
 # --- what a cut leaves -----------------------------------------------------------------------------------------------------------------
 
-LARGE = message("INVITE", extra=[("Content-Type", "application/sdp"), ("Via", "SIP/2.0/TCP 192.0.2.1;branch=z9hG4bKy")], body=b"v=0\r\n")
+LARGE = message(
+    "INVITE",
+    extra=[("Content-Type", "application/sdp"), ("Via", "SIP/2.0/TCP 192.0.2.1;branch=z9hG4bKy")],
+    body=b"v=0\r\n",
+)
 HELD_AGAINST_IT = set(ANOMALIES) - {"no-head-end", "header-unterminated", "control-in-head"}
 
 

@@ -85,7 +85,9 @@ def test_a_uri_may_hold_white_space_as_some_send_it() -> None:
     assert "uri-space" in anomalies(e)
 
 
-@pytest.mark.parametrize("version", [b"SIP/7.0", b"sip/2.0", b"SIP/2.00", b"SIP/2.0\x00", b"SIP1/2.0", b"SIP /2.0", b"HTTP/1.1"])
+@pytest.mark.parametrize(
+    "version", [b"SIP/7.0", b"sip/2.0", b"SIP/2.00", b"SIP/2.0\x00", b"SIP1/2.0", b"SIP /2.0", b"HTTP/1.1"]
+)
 def test_another_version_of_a_sip_uri_is_noted(version: bytes) -> None:
     e = examine(started(b"OPTIONS sip:bob@example.com " + version))
     assert e.content == CONTENT_REQUEST
@@ -128,7 +130,9 @@ def test_other_protocols_on_a_sip_port_are_not_sip(text: bytes) -> None:
     assert (e.content, e.anomalies, e.malformation) == (CONTENT_OTHER, 0, 0)
 
 
-@pytest.mark.parametrize("line", [b"SIP/2.0 ", b"SIP/2.0 20", b"SIP/2.0 2000 OK", b"SIP/2.0 OK", b"SIP/2.0 099 x", b"SIP/2.0 800 x"])
+@pytest.mark.parametrize(
+    "line", [b"SIP/2.0 ", b"SIP/2.0 20", b"SIP/2.0 2000 OK", b"SIP/2.0 OK", b"SIP/2.0 099 x", b"SIP/2.0 800 x"]
+)
 def test_a_status_line_without_a_status_code_is_malformed(line: bytes) -> None:
     e = examine(started(line))
     assert (e.content, e.malformation) == (CONTENT_MALFORMED, MALFORMATIONS["status-code"])

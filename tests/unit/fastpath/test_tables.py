@@ -105,7 +105,9 @@ def test_a_time_that_went_back_a_little_forgives_nothing() -> None:
     assert [table.charge(1, 10 * S - 1000) for _ in range(2)] == [1, 1]
 
 
-@pytest.mark.parametrize("limits", [[], [(0, 1)], [(1, 0)], [(1 << 31, 1)], [(1, 1 << 31)], [(-1, 1)], [(1, 1)] * 5, [(2**31 - 1, 1)]])
+@pytest.mark.parametrize(
+    "limits", [[], [(0, 1)], [(1, 0)], [(1 << 31, 1)], [(1, 1 << 31)], [(-1, 1)], [(1, 1)] * 5, [(2**31 - 1, 1)]]
+)
 def test_limits_out_of_range_are_refused(limits: list[tuple[int, int]]) -> None:
     with pytest.raises(ValueError, match="limit"):
         RateTable(64, limits)

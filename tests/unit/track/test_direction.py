@@ -10,7 +10,9 @@ IN, OUT = Direction.INBOUND, Direction.OUTBOUND
 OTHER_PBX = "192.0.2.11"
 
 
-def direction(src: str, dst: str, arrival: Arrival, *, is_request: bool, protected: tuple[str, ...] = (PBX, OTHER_PBX)) -> Direction:
+def direction(
+    src: str, dst: str, arrival: Arrival, *, is_request: bool, protected: tuple[str, ...] = (PBX, OTHER_PBX)
+) -> Direction:
     examined = PLAIN.examine_raw(datagram(message(), src, dst), LINK_RAW, 0, arrival=arrival)
     return Directions(Networks(protected)).of(examined, is_request=is_request)
 

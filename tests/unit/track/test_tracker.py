@@ -29,7 +29,11 @@ def test_the_kind_is_protocol_direction_standing_and_method_or_status_class() ->
     ):
         observation = track(one, payload, src, dst)
         assert observation.kind == kind_of(AppProtocol.SIP, direction, Standing.STRANGER, what)
-        assert (observation.direction, observation.standing, observation.outcome) == (direction, Standing.STRANGER, Outcome.PENDING)
+        assert (observation.direction, observation.standing, observation.outcome) == (
+            direction,
+            Standing.STRANGER,
+            Outcome.PENDING,
+        )
 
 
 def test_retransmissions_of_inbound_requests_are_counted() -> None:
