@@ -76,8 +76,8 @@ _BY_ANOMALY = (
         ("content-length-unreadable", "content-length-differs"),
     ),
     (
-        _rule(4010, "malformed.content-length.long", "Content-Length beyond the datagram", _MEDIUM),
-        ("content-length-long",),
+        _rule(4010, "malformed.content-length.long", "Content-Length beyond the datagram, or empty", _MEDIUM),
+        ("content-length-long", "content-length-empty"),
     ),
     (_rule(4011, "malformed.via.unreadable", "Via without protocol or host", _HIGH), ("via-unreadable",)),
     (
@@ -139,13 +139,15 @@ class MalformedShapes:
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """One alert per rule whose shape this message has."""
-        if observation.examined.transport == _TCP:
+        examined = observation.examined
+        # What stands behind a datagram's Content-Length is discarded by its receiver (RFC 3261 18.3): its shape hurts nobody.
+        if examined.transport == _TCP or examined.is_following:
             return ()
         if observation.message.what == WHAT_MALFORMED:
             message = observation.message
             evidence: dict[str, str | int] = {"shape": message.reason, "offset": message.offset}
             return (Alert(BY_MALFORMATION[message.reason], observation, evidence),)
-        anomalies = observation.examined.anomalies
+        anomalies = examined.anomalies
         if not anomalies & _ANY_BIT:
             return ()
         found = []

@@ -71,6 +71,8 @@ class Examined:
 
     recorded_verdict: int
     """In our own recordings the verdict written down (0 accept, 1 drop); -1 elsewhere."""
+    is_following: bool
+    """It stands behind another message's Content-Length, where RFC 3261 18.3 has receivers of datagrams read nothing."""
     has_following: bool
     """Another message stands behind this one's Content-Length."""
 

@@ -118,6 +118,8 @@ cdef class Examined:
     @property
     def content_length(self): return self.facts.head.content_length
     @property
+    def is_following(self): return self.message_at != 0
+    @property
     def has_following(self): return self.facts.head.following != 0
 
     def src_in(self, Networks networks not None):

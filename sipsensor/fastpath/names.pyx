@@ -64,7 +64,8 @@ _ANOMALIES = (
     "start-line-spacing version method-case unknown-method broken-header-line no-head-end duplicate-from duplicate-to duplicate-call-id "
     "duplicate-cseq content-length-unreadable content-length-differs content-length-short content-length-long cseq-unreadable cseq-method "
     "missing-via missing-from missing-to missing-call-id missing-cseq uri-escape uri-space via-unreadable many-headers many-vias "
-    "following-message nul-in-body long-start-line header-unterminated name-addr-unbalanced start-line-missing-parts ambiguous-line-ends"
+    "following-message nul-in-body long-start-line header-unterminated name-addr-unbalanced start-line-missing-parts "
+    "ambiguous-line-ends content-length-empty"
 ).split()
 ANOMALIES = {name: bit for bit, name in enumerate(_ANOMALIES)}
 

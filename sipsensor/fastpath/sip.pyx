@@ -30,7 +30,7 @@ cdef uint64_t _ONE = 1
 cdef uint64_t _BY_A_CUT = (
     _ONE << A_BROKEN_HEADER_LINE | _ONE << A_LENGTH_UNREADABLE | _ONE << A_LENGTH_DIFFERS | _ONE << A_CSEQ_UNREADABLE
     | _ONE << A_CSEQ_METHOD | _ONE << A_MISSING_VIA | _ONE << A_MISSING_FROM | _ONE << A_MISSING_TO | _ONE << A_MISSING_CALL_ID
-    | _ONE << A_MISSING_CSEQ | _ONE << A_VIA_UNREADABLE | _ONE << A_UNBALANCED
+    | _ONE << A_MISSING_CSEQ | _ONE << A_VIA_UNREADABLE | _ONE << A_UNBALANCED | _ONE << A_LENGTH_EMPTY
 )
 
 
@@ -192,6 +192,9 @@ cdef void _content_length(Cursor c, Head *h) noexcept nogil:
     h.content_length = -1
     for i in range(h.line_count if h.seen[H_CONTENT_LENGTH] else 0):
         if h.lines[i].number != H_CONTENT_LENGTH:
+            continue
+        if h.lines[i].value.start >= h.lines[i].value.end:
+            flag(h, A_LENGTH_EMPTY)     # Kamailio routes such a message as one without
             continue
         value = decimal(c, h.lines[i].value)
         if value < 0 or value > 0x7FFFFFFF:

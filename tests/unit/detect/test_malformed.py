@@ -95,6 +95,20 @@ def test_a_segment_is_not_judged_until_streams_are_put_together() -> None:
         assert (decision.verdict, decision.alerts) == (Verdict.ACCEPT, ())
 
 
+def test_what_its_receiver_discards_does_not_cost_a_message_its_way() -> None:
+    """RFC 3261 18.3: a datagram ends with its Content-Length."""
+    for broken in (b"SIP/2.0 200 OK\r\n", b"OPTIONS sip:a SIP/2.0\r\nCSeq: x\r\n\r\n"):
+        decision = judge(message(change={"Content-Length": "0"}) + broken)
+        assert decision.verdict is Verdict.ACCEPT
+        assert {alert.rule.slug for alert in decision.alerts} == {"malformed.body.following-message"}
+
+
+def test_an_empty_content_length_is_odd_but_routed() -> None:
+    decision = judge(message(change={"Content-Length": ""}))
+    assert decision.verdict is Verdict.ACCEPT
+    assert {alert.rule.slug for alert in decision.alerts} == {"malformed.content-length.long"}
+
+
 @pytest.mark.parametrize("size", range(1, len(message("INVITE"))))
 def test_a_capture_that_was_cut_is_no_reason_to_drop(size: int) -> None:
     decision = engine(MalformedShapes(MalformedSettings())).process(
