@@ -9,7 +9,7 @@ first element is read.
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
-from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, find, find_near, is_blank, is_digit, same_nocase, trim
+from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, find, find_near, is_blank, is_digit, next_control, same_nocase, trim
 from sipsensor.fastpath.names cimport (
     F_AUTH_NC, F_AUTH_NONCE, F_AUTH_QOP, F_AUTH_REALM, F_AUTH_RESPONSE, F_AUTH_SCHEME, F_AUTH_URI, F_AUTH_USERNAME, F_CONTACT_DISPLAY,
     F_CONTACT_TAG, F_FROM_DISPLAY, F_FROM_TAG, F_SDP_MEDIA, F_SDP_ORIGIN, F_SDP_SESSION, F_TO_DISPLAY, F_TO_TAG, F_VIA_BRANCH, F_VIA_HOST,
@@ -299,12 +299,14 @@ cdef void read_credentials(Cursor c, Span value, Span *fields) noexcept nogil:
 
 
 cdef void read_sdp(Cursor c, Span body, Span *fields) noexcept nogil:
-    """The first o=, s= and m= lines (RFC 8866 5)."""
+    """The first o=, s= and m= lines (RFC 8866 5). A bare CR ends a line, too: pjsip and sofia read it so."""
     cdef uint32_t i = body.start, stop
     cdef int letter
     cdef int slot
     while i < body.end:
-        stop = find(c, i, body.end, 0x0A)
+        stop = next_control(c, i, body.end)
+        while stop < body.end and at(c, stop) != 0x0A and at(c, stop) != 0x0D:
+            stop = next_control(c, stop + 1, body.end)
         letter = at(c, i)
         slot = F_SDP_ORIGIN if letter == 0x6F else F_SDP_SESSION if letter == 0x73 else F_SDP_MEDIA if letter == 0x6D else 0
         if slot and i + 1 < stop and at(c, i + 1) == 0x3D and fields[slot].start == ABSENT:

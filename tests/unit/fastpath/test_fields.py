@@ -185,7 +185,7 @@ def test_both_kinds_of_credentials_count() -> None:
 
 def test_the_first_lines_of_sdp() -> None:
     body = b"v=0\r\no=- 1 1 IN IP4 a\r\ns=call\r\no=x\r\nt=0 0\r\nm=audio 1 RTP/AVP 0\r\nm=video 2 RTP/AVP 31\r\ns=later\r\n"
-    for end in (b"\r\n", b"\n"):
+    for end in (b"\r\n", b"\n", b"\r"):
         e = examine(message("INVITE", body=body.replace(b"\r\n", end)))
         assert (raw(e, "sdp.origin"), raw(e, "sdp.session"), raw(e, "sdp.media")) == (
             b"- 1 1 IN IP4 a",
