@@ -154,6 +154,24 @@ cdef uint32_t _opening(Cursor c, uint32_t i, uint32_t end) noexcept nogil:
     return mark
 
 
+cdef uint32_t _behind_user(Cursor c, uint32_t i, uint32_t end) noexcept nogil:
+    """Where to look for the end of a bare URI: behind its user, in which Kamailio and pjsip take commas and semicolons (tried). A tag, or the next
+    element of a list, ends the URI before any "@".
+    """
+    cdef uint32_t mark = i
+    cdef Span word
+    while mark < end and not is_blank(at(c, mark)) and at(c, mark) != 0x3C:
+        if at(c, mark) == 0x40:
+            return mark
+        word.start, word.end = mark, mark + 5
+        if (at(c, mark) == 0x3B and same_nocase(c, word, cursor_over(b";tag=", 5))) or (
+            at(c, mark) == 0x2C and has_sip_scheme(c, mark + 1, end)
+        ):
+            break
+        mark += 1
+    return i
+
+
 cdef uint64_t read_name_addr(Cursor c, Span value, Span *slots) noexcept nogil:
     """[display] <URI> *(;param), or a bare URI whose parameters then belong to the header (RFC 3261 20.10)."""
     cdef uint64_t found = 0
@@ -180,7 +198,7 @@ cdef uint64_t read_name_addr(Cursor c, Span value, Span *slots) noexcept nogil:
         slots[S_URI] = trim(c, i, mark)
         i = mark + 1 if mark < end and at(c, mark) == 0x3E else mark
     else:
-        mark = i
+        mark = _behind_user(c, i, end)
         while mark < end and at(c, mark) != 0x3B and at(c, mark) != 0x2C and not is_blank(at(c, mark)):
             mark += 1
         slots[S_URI].start, slots[S_URI].end = i, mark
