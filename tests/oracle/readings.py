@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -84,13 +85,18 @@ def by_columns(tshark: str, path: Path) -> Reading:
 def by_pyshark(path: Path) -> Reading:
     """Through pyshark: every SIP layer of a frame."""
     found: Reading = defaultdict(list)
-    with pyshark.FileCapture(
-        str(path), display_filter="sip", override_prefs=PREFERENCES, keep_packets=False
-    ) as capture:
-        for packet in capture:
-            for layer in packet.layers:
-                if layer.layer_name == "sip":
-                    _add(found, int(packet.number), _seen(_first(layer, column) for column in COLUMNS))
+    try:
+        with pyshark.FileCapture(
+            str(path), display_filter="sip", override_prefs=PREFERENCES, keep_packets=False
+        ) as capture:
+            for packet in capture:
+                for layer in packet.layers:
+                    if layer.layer_name == "sip":
+                        _add(found, int(packet.number), _seen(_first(layer, column) for column in COLUMNS))
+    finally:
+        # pyshark leaves asyncio's handler in place: every child that ends later writes to a socket that nobody reads, until it is full.
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     return found
 
 
