@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MARKED_FOLDERS = frozenset({"property", "golden", "oracle", "lab", "fuzz", "packaging", "bench"})
 CI = os.environ.get("CI") == "true"
+
+# The same examples in every run of CI, so that a red run is the change's own doing. New ones are sought wherever else the tests run.
+settings.register_profile("ci", derandomize=True, print_blob=True)
+if CI:
+    settings.load_profile("ci")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
