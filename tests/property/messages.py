@@ -76,8 +76,10 @@ def addresses(draw: st.DrawFn) -> Address:
     head = ""
     if form == "quoted":
         display = draw(displays)
+        # A quoted pair is taken as it is, so an escaped blank is no part of a run of white space: none here.
         quoted = "".join(
-            f"\\{letter}" if letter in '"\\' or draw(st.integers(0, 9)) == 0 else letter for letter in display
+            f"\\{letter}" if letter in '"\\' or (letter != " " and draw(st.integers(0, 9)) == 0) else letter
+            for letter in display
         )
         head = f'"{quoted}"' + draw(blanks)
     elif form == "bare name":
