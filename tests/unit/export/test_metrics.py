@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sipsensor.counters import Counters
 from sipsensor.export.metrics import Endpoint, MetricsError, Series, engine_series, one, parse_listen, registry
 from sipsensor.model import DROP_REASONS, Family, Reason
+from tests.conftest import missing
 
 
 def everything() -> Iterator[Series]:
@@ -62,9 +63,7 @@ def test_every_label_value_is_there_from_the_start() -> None:
 
 
 def test_promtool_has_nothing_to_say() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is missing: apt-get install prometheus")
+    promtool = shutil.which("promtool") or missing("promtool", "make setup-test")
     done = subprocess.run(
         [promtool, "check", "metrics"], input=generate_latest(registry(everything)), capture_output=True, check=False
     )
