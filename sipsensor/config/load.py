@@ -25,6 +25,7 @@ from sipsensor.config.settings import Placement, RuleSettings, Settings
 from sipsensor.model import Limit
 
 PORT_MAX = 65535
+MARK_BITS = 2
 FILE_LIMIT = 1 << 20
 """Bytes of a configuration file that are read at most."""
 
@@ -87,6 +88,7 @@ def from_table(data: Mapping[str, Any], source: str) -> Settings:
         faults.extend(_ranges(settings, ""))
         faults.extend(_networks(settings))
         faults.extend(_texts(settings))
+        faults.extend(_together(settings))
     if settings is None or faults:
         raise ConfigError([f"{source}: {fault.key}: {fault.what}; {fault.remedy}" for fault in faults])
     return settings
@@ -261,6 +263,24 @@ def _texts(settings: Settings) -> Iterator[Fault]:
     host, _, port = listen.rpartition(":")
     if listen and (not host or not port.isascii() or not port.isdigit() or not 0 < int(port) <= PORT_MAX):
         yield Fault("metrics.listen", f"{listen!r} is no address and port", 'write "127.0.0.1:9437" or "[::1]:9437"')
+
+
+def _together(settings: Settings) -> Iterator[Fault]:
+    """Values that are good alone and not beside each other."""
+    both = sorted(set(settings.network.sip_ports) & set(settings.network.iax2_ports))
+    if both:
+        yield Fault("network.iax2_ports", f"{both[0]} is a SIP port as well", "name each port in one of the two lists")
+    if settings.queue.mark.bit_count() != MARK_BITS:
+        yield Fault(
+            "queue.mark",
+            f"{settings.queue.mark:#x} has not two bits",
+            "choose two bits that no rule uses, as 0x30000000",
+        )
+    metrics = settings.metrics
+    if bool(metrics.certificate) != bool(metrics.key):
+        yield Fault("metrics.certificate", "stands without metrics.key, or the other way round", "set both, or none")
+    if metrics.client_ca and not metrics.certificate:
+        yield Fault("metrics.client_ca", "needs TLS", "set metrics.certificate and metrics.key as well")
 
 
 def network_fault(text: str) -> tuple[str, str] | None:

@@ -85,6 +85,9 @@ class NetworkSettings:
     sip_ports: tuple[int, ...] = setting(
         (5060,), "ports on which every payload is read as SIP and which are queued", "list of ports", low=1, high=65535
     )
+    iax2_ports: tuple[int, ...] = setting(
+        (4569,), "ports of IAX2: queued, but what they carry is not read yet", "list of ports", low=1, high=65535
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +99,36 @@ class TrustSettings:
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """The kernel queue that the live sensor reads."""
+    """The kernel queues that the live sensor reads, and what is admitted to them."""
 
     first: int = setting(
         5060, "number of the queue of strangers; the next number is the trusted queue", low=0, high=65534
     )
     length: int = setting(8192, "how many packets the kernel holds for strangers", "packets", low=1, high=1048576)
+    trusted_length: int = setting(
+        512,
+        "how many packets the kernel holds for the trusted; short, because it opens when full",
+        "packets",
+        low=1,
+        high=1048576,
+    )
+    stranger_rate: int = setting(
+        50000,
+        "packets of strangers that are admitted to their queue; what comes faster is treated as on_full says",
+        "packets/s",
+        low=1,
+        high=10000000,
+    )
+    mark: int = setting(
+        0x30000000,
+        "two bits of the packet mark that the rules may use, and that no rule of yours does",
+        "bit mask",
+        low=3,
+        high=0xFFFFFFFF,
+    )
     rules: QueueRules = setting(
-        QueueRules.AUTO, 'who makes the queueing rules: "auto" tries nftables, then iptables; "none": you do'
+        QueueRules.AUTO,
+        'who makes the rules: "auto" tries nftables for the queueing ones, then iptables; "none": you do',
     )
 
 
@@ -153,6 +178,18 @@ class MetricsSettings:
     """The Prometheus endpoint."""
 
     listen: str = setting("127.0.0.1:9437", "address and port; empty switches the endpoint off", "address:port")
+    certificate: str = setting("", "certificate chain (PEM) to serve TLS with; empty serves plain HTTP", "path")
+    key: str = setting("", "its private key (PEM)", "path")
+    client_ca: str = setting("", "authorities (PEM); a client needs a certificate of one of them", "path")
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """The control socket."""
+
+    socket: str = setting(
+        "/run/sipsensor/control.sock", 'Unix socket that "sipsensor status" asks, mode 0660; empty opens none', "path"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +213,7 @@ class Settings:
     mode: Mode = setting(Mode.OBSERVE, '"observe" judges and reports but accepts everything; "enforce" acts')
     network: NetworkSettings = section(NetworkSettings, "where the sensor stands and whom it protects")
     trust: TrustSettings = section(TrustSettings, "who is believed because you say so")
-    queue: QueueSettings = section(QueueSettings, "the kernel queue that the live sensor reads")
+    queue: QueueSettings = section(QueueSettings, "the kernel queues that the live sensor reads")
     failure: FailureSettings = section(
         FailureSettings, "what happens to packets that were not judged: [for strangers, for the trusted]"
     )
@@ -191,4 +228,5 @@ class Settings:
     signatures: SignatureSettings = section(SignatureSettings, "where signatures come from")
     metrics: MetricsSettings = section(MetricsSettings, "the Prometheus endpoint")
     events: EventSettings = section(EventSettings, "the event log")
+    control: ControlSettings = section(ControlSettings, "the control socket")
     quarantine: QuarantineSettings = section(QuarantineSettings, "packets on which the engine failed")

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from sipsensor import live
 from sipsensor.app import Replay, build_engine
 from sipsensor.config.errors import ConfigError
 from sipsensor.config.load import defaults, load
@@ -24,7 +23,8 @@ from sipsensor.config.settings import FailureSettings, Fallback, NetworkSettings
 from sipsensor.enforce.queue_rules import QueuePlan, RulesError
 from sipsensor.engine import Engine
 from sipsensor.export.events import EventLog
-from sipsensor.live import Outlets, Sensor, where
+from sipsensor.live import sensor as live
+from sipsensor.live.sensor import Outlets, Sensor, where
 from sipsensor.model import Arrival, Mode
 from sipsensor.sources.nfqueue import QueueError
 from sipsensor.sources.pcap import Capture, packets
@@ -39,7 +39,7 @@ LAWFUL = (
     b"User-Agent: Desk phone 7.4\r\nContent-Length: 0\r\n\r\n"
 )
 DROP, ACCEPT = 0, 1
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def queued(number: int, payload: bytes, source: str = "203.0.113.5") -> bytes:
