@@ -42,41 +42,55 @@ class LaneNumber(IntEnum):
     LAST_ID = 5
     """The kernel's id of the last packet received."""
     DESCRIPTOR = 6
-    """The queue's descriptor in the sensor, plus one; 0 while there is none."""
+    """The queue's descriptor in the sensor, plus one; 0 while there is none. Written by the sensor, not its pump."""
+    FORGED = 7
+    """Packets with a protected source that came from outside, since the page was made."""
+    LOST_BEFORE = 8
+    """Supervisor: packets that the kernel dropped for this lane, at sensors before this one."""
+    UNJUDGED_ACCEPTED = 9
+    """Supervisor: packets that waited for a hung sensor and were accepted unjudged."""
+    UNJUDGED_DROPPED = 10
+    """Supervisor: the same, dropped."""
+    STUCK_ACCEPTED = 11
+    """Supervisor: of those accepted unjudged, the ones that the sensor had received already."""
+    STUCK_DROPPED = 12
+    """Supervisor: of those dropped unjudged, the ones that the sensor had received already."""
+    UNINSPECTED = 13
+    """Keeper: packets that passed and nobody judged."""
 
 
-LANE_NUMBERS = 8
+LANE_NUMBERS = 16
 
 
 class Number(IntEnum):
     """What is not of a lane. The writer stands first in each comment."""
 
-    SENSOR_STATE = 16
-    """Sensor: a ``State``."""
-    RESTARTS = 17
-    """Supervisor: sensors that died and were started again, those it killed included."""
-    HANGS = 18
+    SENSOR_STATE = 32
+    """Sensor: a ``State``; the supervisor sets it back for the next sensor."""
+    RESTARTS = 33
+    """Supervisor: sensors that ended unasked and were started again, those it killed included."""
+    HANGS = 34
     """Supervisor: sensors it killed because they made no progress."""
-    UNJUDGED_ACCEPTED = 19
-    """Supervisor: packets that waited for a hung sensor and were accepted unjudged."""
-    UNJUDGED_DROPPED = 20
-    """Supervisor: packets that waited for a hung sensor and were dropped unjudged. 20: strangers', 21: of the trusted."""
-    UNJUDGED_DROPPED_TRUSTED = 21
-    RULES_STAND = 22
+    RULES_STAND = 35
     """Keeper: 1 when the kernel's rules are what they should be."""
-    RULES_PUT_BACK = 23
+    RULES_PUT_BACK = 36
     """Keeper: times the rules were damaged or gone and were put back."""
-    RULES_MISSING = 24
-    """Keeper: nanoseconds for which the rules were known to be missing, or could have been."""
-    UNINSPECTED = 25
-    """Keeper: packets that passed uninspected, UDP and the rest. 25: strangers', 26: of the trusted."""
-    UNINSPECTED_TRUSTED = 26
-    LIMITED = 27
+    RULES_MISSING = 37
+    """Keeper: nanoseconds for which the rules may have been missing: from the last good look to their return."""
+    LIMITED = 38
     """Keeper: strangers' packets above ``queue.stranger_rate``."""
-    BACKEND = 28
+    BACKEND = 39
     """Keeper: what queues packets: 1 nftables, 2 iptables, 3 the operator's own rules; 0 is not known yet."""
-    KEEPER_LOOPS = 29
+    KEEPER_LOOPS = 40
     """Keeper: times it looked."""
+    RECKONED = 41
+    """Keeper: 1 where what passed uninspected can be reckoned (the kernel's counters of the queues may be read)."""
+    INSIDE_COUNT = 42
+    """Keeper: how many interfaces lead to the protected hosts; their numbers stand from ``INSIDE`` on."""
+    INSIDE = 64
+
+
+INSIDE_MOST = 64
 
 
 class Page:

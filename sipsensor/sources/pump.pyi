@@ -2,12 +2,19 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 from sipsensor.fastpath.examine import Examined, Examiner
 from sipsensor.fastpath.tables import Networks
 
 def now() -> int:
     """The time that the next packet would be stamped with, in ns since the epoch: wall clock, but it never goes back."""
+
+LATENCY_BOUNDS: tuple[int, ...]
+"""Upper bounds, in ns, of the times that ``Pump.latency`` counts by."""
+
+class Turns:
+    """What two pumps of one engine share, so that the first one's packets go first."""
 
 class Pump:
     """Serves one queue in the thread that calls `run`, and answers every packet once.
@@ -19,6 +26,10 @@ class Pump:
     Arrival: what came through the output hook, or was forwarded from one of the ``inside`` interfaces (numbers, at most 64, else
     ValueError), is outbound; anything else is inbound, and forged where its source is one of the ``protected``. What the input hook took
     from an inside interface (the loopback of a PBX host) is inbound and never forged.
+
+    ``turns`` is shared with the other pump of the engine; the ``first`` of them goes first, and the other gives way for at most 5 ms.
+    ``numbers`` is a writable buffer of at least 16 unsigned 64-bit integers that the pump writes by ``live.page.LaneNumber``; those of packets
+    received go on from what stands there. Raises ValueError for a smaller one.
     """
 
     packets: int
@@ -33,6 +44,11 @@ class Pump:
     """Exceptions of ``examiner``, ``judge`` or ``tick``."""
     netlink_errors: int
     """Overruns, unreadable messages and refused verdicts."""
+    latency_total: int
+    """Time from receiving each packet to its answer, in ns, all packets together."""
+    @property
+    def latency(self) -> tuple[int, ...]:
+        """How many packets took how long: at most the first of LATENCY_BOUNDS, more but at most the second …, more than the last."""
 
     def __init__(
         self,
@@ -47,6 +63,9 @@ class Pump:
         inside: Sequence[int] = (),
         tick: Callable[[int], object] | None = None,
         early: Iterable[bytes] = (),
+        turns: Turns | None = None,
+        first: bool = False,
+        numbers: Any = None,
     ) -> None: ...
     def set_inside(self, interfaces: Sequence[int]) -> None:
         """Replace the inside interfaces; callers hold ``lock``. Raises ValueError for more than 64."""

@@ -6,7 +6,12 @@ answers every packet exactly once, whatever goes wrong in between. The GIL is fr
 `judge` says the verdict, `failed` says it where judging raised. Limits: datagrams of 68 KiB (the kernel shows at most 65,531 bytes of a
 packet), 64 inside interfaces, a wake-up at least every 100 ms. One verdict message for each packet: a batch verdict would take packets
 along that still wait for theirs.
+
+Two pumps share an engine. The first of them (the trusted) announces a packet before it asks for the interpreter and the engine's lock, and
+the other steps back until it is answered. What a pump does is written into numbers that outlive its process (`live.page`).
 """
+
+from array import array
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EINTR, ENOBUFS, errno
@@ -14,58 +19,13 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from sipsensor.fastpath.cursor cimport Cursor, at, be16, be32, copy_out, cursor_over, host16, host32, part
-
-cdef extern from "<arpa/inet.h>" nogil:
-    uint32_t htonl(uint32_t value)
-    uint16_t htons(uint16_t value)
-
-cdef extern from "<poll.h>" nogil:
-    struct pollfd:
-        int fd
-        short events
-        short revents
-    int poll(pollfd *fds, unsigned long count, int timeout)
-    int POLLIN
-
-cdef extern from "<sys/socket.h>" nogil:
-    struct sockaddr:
-        pass
-    ctypedef unsigned int socklen_t
-    ssize_t recvfrom(int fd, void *buffer, size_t size, int flags, sockaddr *source, socklen_t *source_size)
-    ssize_t send(int fd, const void *buffer, size_t size, int flags)
-    int MSG_DONTWAIT
-
-cdef extern from "<linux/netlink.h>" nogil:
-    struct sockaddr_nl:
-        uint32_t nl_pid
-
-cdef extern from "<time.h>" nogil:
-    struct timespec:
-        int64_t tv_sec
-        int64_t tv_nsec
-    int clock_gettime(int clock, timespec *now)
-    int CLOCK_REALTIME, CLOCK_MONOTONIC
+from sipsensor.sources.netlink cimport (
+    CLOCK_MONOTONIC, CLOCK_REALTIME, GENERIC, HEADER, HOOK_LOCAL_IN, HOOK_LOCAL_OUT, MSG_DONTWAIT, NF_ACCEPT, NF_DROP, NFQA_CAP_LEN,
+    NFQA_IFINDEX_INDEV, NFQA_PACKET_HDR, NFQA_PAYLOAD, NFQA_VERDICT_HDR, NLM_F_REQUEST, NLMSG_ERROR, POLLIN, TYPE_PACKET, TYPE_VERDICT,
+    VerdictMessage, clock_gettime, htonl, htons, nanosleep, poll, pollfd, recvfrom, send, sockaddr, sockaddr_nl, socklen_t, timespec,
+)
 
 cdef enum:
-    # linux/netlink.h, linux/netfilter/nfnetlink.h and nfnetlink_queue.h
-    NLMSG_ERROR = 2
-    NLM_F_REQUEST = 1
-    TYPE_PACKET = 0x300
-    TYPE_VERDICT = 0x301
-    HEADER = 16
-    GENERIC = 4
-    NFQA_PACKET_HDR = 1
-    NFQA_VERDICT_HDR = 2
-    NFQA_IFINDEX_INDEV = 5
-    NFQA_PAYLOAD = 10
-    NFQA_CAP_LEN = 13
-
-    NF_DROP = 0
-    NF_ACCEPT = 1
-
-    HOOK_LOCAL_IN = 1
-    HOOK_LOCAL_OUT = 3
-
     # model.Arrival
     INBOUND = 1
     OUTBOUND = 2
@@ -75,22 +35,25 @@ cdef enum:
     WAKE = 100              # ms
     IGNORED = -1            # a datagram that is not the kernel's, or an interrupted call
     RETRIES = 8
+    UDP = 17
+
+    # live.page.LaneNumber
+    LOOPS = 0
+    PACKETS_UDP = 1
+    PACKETS_OTHER = 2
+    ANSWERED = 3
+    RECEIVED = 4
+    LAST_ID = 5
+    FORGED_SEEN = 7
+    NUMBERS = 16
 
 cdef int64_t TICK = 100_000_000
-
-cdef packed struct VerdictMessage:
-    uint32_t size
-    uint16_t type
-    uint16_t flags
-    uint32_t sequence
-    uint32_t port
-    uint8_t family
-    uint8_t version
-    uint16_t queue
-    uint16_t attribute_size
-    uint16_t attribute
-    uint32_t verdict
-    uint32_t packet_id
+cdef int64_t STEP_BACK = 5_000_000          # ns that a pump gives way at most: the first one may hang, too
+cdef int64_t BOUNDS[LATENCIES]
+BOUNDS[:] = [
+    10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000, 20_000_000, 50_000_000, 100_000_000,
+]
+LATENCY_BOUNDS = tuple([BOUNDS[i] for i in range(LATENCIES)])
 
 cdef int64_t last_stamp = 0
 cdef int64_t last_steady = 0
@@ -123,10 +86,28 @@ def now():
     return stamp()
 
 
+cdef class Turns:
+    """Which of the pumps that share an engine has a packet that goes first."""
+
+    cdef void give_way(self) noexcept nogil:
+        cdef timespec moment
+        cdef int64_t since = 0
+        moment.tv_sec = 0
+        moment.tv_nsec = 20_000
+        while self.urgent:
+            if since == 0:
+                since = _clock(CLOCK_MONOTONIC)
+            elif _clock(CLOCK_MONOTONIC) - since > STEP_BACK:
+                return
+            nanosleep(&moment, NULL)
+
+
 cdef class Pump:
     """One queue's loop. See `pump.pyi` for the face."""
 
-    def __init__(self, fd, queue, examiner, judge, failed, lock, *, protected, inside=(), tick=None, early=()):
+    def __init__(
+        self, fd, queue, examiner, judge, failed, lock, *, protected, inside=(), tick=None, early=(), turns=None, first=False, numbers=None
+    ):
         self._fd = fd
         self._queue = queue
         self._examiner = examiner
@@ -136,7 +117,17 @@ cdef class Pump:
         self._protected = protected
         self._tick = tick
         self._early = list(early)
+        self._turns = Turns() if turns is None else turns
+        self._first = first
+        self._numbers = array("Q", bytes(8 * NUMBERS)) if numbers is None else numbers
+        if self._numbers.shape[0] < NUMBERS:
+            raise ValueError(f"a pump writes {NUMBERS} numbers, not {self._numbers.shape[0]}")
+        self._numbers[ANSWERED] = self._numbers[RECEIVED] = self._numbers[LAST_ID] = 0
         self.set_inside(inside)
+
+    @property
+    def latency(self):
+        return tuple([self._latency[i] for i in range(LATENCIES + 1)])
 
     def set_inside(self, interfaces):
         if len(interfaces) > INSIDE_MAX:
@@ -159,9 +150,20 @@ cdef class Pump:
             # Read before receiving: what came before the order to stop is answered, and only an empty queue ends the loop.
             stopping = self._stopping
             with nogil:
+                self._numbers[LOOPS] += 1
                 got = self._receive(0 if stopping else WAKE)
+                if got > 0:
+                    self._came = _clock(CLOCK_MONOTONIC)
+                    if self._first:
+                        self._turns.urgent = True
+                    else:
+                        self._turns.give_way()
             if got > 0:
-                self._datagram(cursor_over(self._buffer, got))
+                try:
+                    self._datagram(cursor_over(self._buffer, got))
+                finally:
+                    if self._first:
+                        self._turns.urgent = False
             elif got < IGNORED:
                 raise OSError(IGNORED - got, "receiving from the queue failed")
             elif got == 0 and stopping:
@@ -169,6 +171,7 @@ cdef class Pump:
             self._maybe_tick()
 
     def feed(self, bytes datagram not None):
+        self._came = _clock(CLOCK_MONOTONIC)
         self._datagram(cursor_over(<const char *> datagram, len(datagram)))
 
     cdef Py_ssize_t _receive(self, int wait) noexcept nogil:
@@ -243,6 +246,8 @@ cdef class Pump:
             self.netlink_errors += 1
             return 0
         self.packets += 1
+        self._numbers[LAST_ID] = <uint64_t> packet_id
+        self._numbers[RECEIVED] += 1
         whole = packet.size if whole < packet.size else whole
         self.packet_bytes += <uint64_t> whole
         if whole > packet.size:
@@ -275,6 +280,7 @@ cdef class Pump:
             known = copy_out(packet, 8, source, 16)
         if known and self._protected.contains(PyBytes_FromStringAndSize(<char *> source, 16)):
             self.forged += 1
+            self._numbers[FORGED_SEEN] += 1
             return FORGED
         return INBOUND
 
@@ -282,13 +288,18 @@ cdef class Pump:
         """True to drop. Stamps, examines and judges under the engine's lock, so that time does not go back from one packet to the next."""
         cdef bytes data = PyBytes_FromStringAndSize(<const char *> packet.data, packet.size)
         cdef int64_t ts
+        cdef bint counted = False
         with self._lock:
             ts = stamp()
             try:
                 examined = self._examiner.examine_raw(data, LINK_RAW, ts, self.packets, wire_length, arrival)
+                counted = True
+                self._numbers[PACKETS_UDP if examined.transport == UDP else PACKETS_OTHER] += 1
                 return self._judge(examined) != 0
             except Exception as error:
                 self.failures += 1
+                if not counted:
+                    self._numbers[PACKETS_UDP if at(packet, 9 if at(packet, 0) >> 4 == 4 else 6) == UDP else PACKETS_OTHER] += 1
                 try:
                     return self._failed(data, ts, arrival, error) != 0
                 except Exception:
@@ -307,6 +318,8 @@ cdef class Pump:
         message.verdict = htonl(NF_DROP if drop else NF_ACCEPT)
         message.packet_id = htonl(packet_id)
         # Counted first: whoever has seen the packet pass finds it counted.
+        self._time_it()
+        self._numbers[ANSWERED] += 1
         if drop:
             self.dropped += 1
         else:
@@ -316,6 +329,14 @@ cdef class Pump:
             if (errno != EINTR and errno != EAGAIN and errno != ENOBUFS) or tries > RETRIES:
                 self.netlink_errors += 1
                 return
+
+    cdef void _time_it(self) noexcept nogil:
+        cdef int64_t took = _clock(CLOCK_MONOTONIC) - self._came
+        cdef int i = 0
+        while i < LATENCIES and took > BOUNDS[i]:
+            i += 1
+        self._latency[i] += 1
+        self.latency_total += <uint64_t> took
 
     cdef int _maybe_tick(self) except -1:
         cdef int64_t at_now

@@ -1,0 +1,69 @@
+# What the pump uses of the system: sockets, clocks, and netfilter's queue as linux/netfilter/nfnetlink_queue.h has it. Declarations only.
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+
+cdef extern from "<arpa/inet.h>" nogil:
+    uint32_t htonl(uint32_t value)
+    uint16_t htons(uint16_t value)
+
+cdef extern from "<poll.h>" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd *fds, unsigned long count, int timeout)
+    int POLLIN
+
+cdef extern from "<sys/socket.h>" nogil:
+    struct sockaddr:
+        pass
+    ctypedef unsigned int socklen_t
+    ssize_t recvfrom(int fd, void *buffer, size_t size, int flags, sockaddr *source, socklen_t *source_size)
+    ssize_t send(int fd, const void *buffer, size_t size, int flags)
+    int MSG_DONTWAIT
+
+cdef extern from "<linux/netlink.h>" nogil:
+    struct sockaddr_nl:
+        uint32_t nl_pid
+
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        int64_t tv_sec
+        int64_t tv_nsec
+    int clock_gettime(int clock, timespec *now)
+    int nanosleep(const timespec *time, timespec *rest)
+    int CLOCK_REALTIME, CLOCK_MONOTONIC
+
+cdef enum:
+    # linux/netlink.h, linux/netfilter/nfnetlink.h and nfnetlink_queue.h
+    NLMSG_ERROR = 2
+    NLM_F_REQUEST = 1
+    TYPE_PACKET = 0x300
+    TYPE_VERDICT = 0x301
+    HEADER = 16
+    GENERIC = 4
+    NFQA_PACKET_HDR = 1
+    NFQA_VERDICT_HDR = 2
+    NFQA_IFINDEX_INDEV = 5
+    NFQA_PAYLOAD = 10
+    NFQA_CAP_LEN = 13
+
+    NF_DROP = 0
+    NF_ACCEPT = 1
+
+    HOOK_LOCAL_IN = 1
+    HOOK_LOCAL_OUT = 3
+
+cdef packed struct VerdictMessage:
+    uint32_t size
+    uint16_t type
+    uint16_t flags
+    uint32_t sequence
+    uint32_t port
+    uint8_t family
+    uint8_t version
+    uint16_t queue
+    uint16_t attribute_size
+    uint16_t attribute
+    uint32_t verdict
+    uint32_t packet_id
