@@ -1,71 +1,117 @@
-"""Single datagrams that no tool sends: python3 send.py ADDRESS KIND."""
+"""Datagrams that no tool sends: python3 send.py ADDRESS KIND [--from SOURCE] [--count N]."""
 
 from __future__ import annotations
 
+import argparse
 import socket
 import struct
 import sys
 import time
 
 PORT = 5060
+LAWFUL, SCANNER = "Desk phone 7.4", "friendly-scanner"
+START_LINES = {
+    "401": "SIP/2.0 401 Unauthorized",
+    "200": "SIP/2.0 200 OK",
+    "OPTIONS": "OPTIONS sip:100@pbx SIP/2.0",
+    "REGISTER": "REGISTER sip:pbx SIP/2.0",
+}
 
 
-def message(agent: str, padding: int = 0) -> bytes:
+def message(agent: str, padding: int = 0, start: str = "OPTIONS", number: int = 7) -> bytes:
+    """A whole message; what the agent says stands behind the padding, so in the last fragment of a large one."""
+    method = start if start.isalpha() else "REGISTER"
     return (
-        "OPTIONS sip:100@pbx SIP/2.0\r\nVia: SIP/2.0/UDP phone.example:5099;branch=z9hG4bK-7\r\n"
+        f"{START_LINES[start]}\r\nVia: SIP/2.0/UDP phone.example:5099;branch=z9hG4bK-{number}\r\n"
         f"X-Padding: {'x' * padding}\r\nUser-Agent: {agent}\r\n"
-        "From: <sip:a@phone.example>;tag=1\r\nTo: <sip:100@pbx>\r\nCall-ID: 77@phone.example\r\nCSeq: 1 OPTIONS\r\n"
+        f"From: <sip:a@phone.example>;tag=1\r\nTo: <sip:100@pbx>\r\nCall-ID: {number}@phone.example\r\nCSeq: 1 {method}\r\n"
         "Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
     ).encode()
 
 
-def forged(source: str) -> bytes:
-    """An IPv4 packet from ``source`` to an address outside, as an answer of that PBX would be."""
-    answer = b"SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n"
-    udp = struct.pack(">HHHH", PORT, PORT, 8 + len(answer), 0) + answer
-    return (
-        struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0)
-        + socket.inet_aton(source)
-        + socket.inet_aton("10.71.2.9")
-        + udp
-    )
+def sized(agent: str, size: int, number: int) -> bytes:
+    """A message of exactly so many bytes."""
+    return message(agent, size - len(message(agent, 0, number=number)), number=number)
+
+
+def checksum(data: bytes) -> int:
+    total = sum(data[::2]) * 256 + sum(data[1::2])
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def forged(source: str, destination: str, payload: bytes) -> tuple[int, bytes]:
+    """Address family, and a packet that says it comes from port 5060 of ``source``."""
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    ends = socket.inet_pton(family, source) + socket.inet_pton(family, destination)
+    size = 8 + len(payload)
+    pseudo = ends + struct.pack(">II", size, socket.IPPROTO_UDP)
+    udp = struct.pack(">HHHH", PORT, PORT, size, 0) + payload
+    udp = struct.pack(">HHHH", PORT, PORT, size, checksum(pseudo + udp) or 0xFFFF) + payload
+    if family == socket.AF_INET6:
+        return family, struct.pack(">IHBB", 6 << 28, size, socket.IPPROTO_UDP, 64) + ends + udp
+    return family, struct.pack(">BBHHHBBH", 0x45, 0, 20 + size, 1, 0, 64, socket.IPPROTO_UDP, 0) + ends + udp
+
+
+def forge(source: str, destination: str, payload: bytes) -> None:
+    family, packet = forged(source, destination, payload)
+    with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+        raw.sendto(packet, (destination, 0))
 
 
 def stream(address: str, count: int) -> None:
     """So many lawful messages, a thousand in a second, each a transaction of its own."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for number in range(count):
-            sender.sendto(
-                message(f"Desk phone {number}").replace(b"z9hG4bK-7", b"z9hG4bK-%d" % number), (address, PORT)
-            )
+            sender.sendto(message(f"Desk phone {number}", number=number), (address, PORT))
             time.sleep(0.001)
 
 
-def main() -> None:
-    address, kind = sys.argv[1:]
-    if kind == "forged":
-        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
-            raw.sendto(forged(address), ("10.71.2.9", 0))
-        return
-    if kind == "tcp-scanner":
-        with socket.create_connection((address, PORT), timeout=3) as connection:
-            # Reset at the end: data that nobody may answer would be sent again and again, into the tests that follow.
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            connection.sendall(message("friendly-scanner"))
-            sys.exit(0 if connection.recv(100) else 1)
-    if kind.startswith("stream-"):
-        stream(address, int(kind.removeprefix("stream-")))
-        return
-    payloads = {
-        "scanner": message("friendly-scanner"),
+def scan_over_tcp(address: str) -> int:
+    """0 when the PBX answered."""
+    with socket.create_connection((address, PORT), timeout=3) as connection:
+        # Reset at the end: data that nobody may answer would be sent again and again, into the tests that follow.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.sendall(message(SCANNER))
+        return 0 if connection.recv(100) else 1
+
+
+def payload_of(kind: str, number: int) -> bytes:
+    """By the kind's name; "lawful-SIZE" and "scanner-SIZE" are of that many bytes."""
+    name, _, size = kind.partition("-")
+    if size.isdigit():
+        return sized({"lawful": LAWFUL, "scanner": SCANNER}[name], int(size), number)
+    return {
+        "scanner": message(SCANNER),
         "boom": message("Desk phone boom"),
-        "padded": message("friendly-scanner", 6000),
-        "padded-lawful": message("Desk phone 7.4", 6000),
-        "largest": message("Desk phone 7.4", 65000).ljust(65507, b"\0"),
-        "lawful": message("Desk phone 7.4"),
-    }
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.sendto(payloads[kind], (address, PORT))
+        "padded": message(SCANNER, 6000),
+        "padded-lawful": message(LAWFUL, 6000),
+        "largest": message(LAWFUL, 65000).ljust(65507, b"\0"),
+        "lawful": message(LAWFUL),
+    }[kind]
+
+
+def main() -> None:
+    reader = argparse.ArgumentParser()
+    reader.add_argument("address")
+    reader.add_argument("kind")
+    reader.add_argument("--from", dest="source")
+    reader.add_argument("--count", type=int, default=1)
+    asked = reader.parse_args()
+    address, kind = asked.address, asked.kind
+    if kind == "forged":
+        forge(address, "10.71.2.9", message(LAWFUL, start="200"))
+    elif kind.startswith("forged-"):
+        forge(asked.source, address, message(LAWFUL, start=kind.removeprefix("forged-")))
+    elif kind == "tcp-scanner":
+        sys.exit(scan_over_tcp(address))
+    elif kind.startswith("stream-"):
+        stream(address, int(kind.removeprefix("stream-")))
+    else:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for number in range(asked.count):
+                sender.sendto(payload_of(kind, number), (address, PORT))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,103 @@
+"""The lab's network with ranges of addresses outside, and a PBX of C that answers at once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.lab.network import ATTACKER, Network, network
+from tests.lab.traffic.tools import LAST_PROCESSOR, Flooded, Heard, Tool, running
+
+PBX = {4: "10.71.2.3", 6: "fd71:2::3"}
+"""Where the responder answers; both gateway settings of the lab protect it."""
+TRUSTED = {4: "10.71.3.10", 6: "fd71:3::10"}
+"""The first phone of the range that ``ALLOWLIST`` names."""
+STRANGERS = {4: "10.71.4.10", 6: "fd71:4::10"}
+"""The first of a range of ordinary phones that nobody listed."""
+FORGED = {4: "10.80.0.0", 6: "fd80::"}
+"""The first of the flood's made-up sources."""
+ALLOWLIST = '[trust]\nallowlist = ["10.71.3.0/24", "fd71:3::/64"]\n'
+RANGES = {4: ("10.71.3.0/24", "10.71.4.0/24", "10.80.0.0/12"), 6: ("fd71:3::/64", "fd71:4::/64", "fd80::/16")}
+SOURCES = 50_000
+
+
+@dataclass(frozen=True)
+class Load:
+    """What to send: exchanges a second of a mix ("options", "register", "sip"), how long, from how many phones."""
+
+    rate: float = 100
+    seconds: float = 5
+    mix: str = "options"
+    phones: int = 100
+    agent: str = "Yealink SIP-T46S 66.86.0.15"
+
+
+@dataclass(frozen=True)
+class Field:
+    """A network to send in; logs go to ``folder``."""
+
+    network: Network
+    folder: Path
+
+    def phones(self, first: dict[int, str], load: Load, version: int = 4, name: str = "phones") -> Tool:
+        """Phones from ``first`` upwards that begin now."""
+        arguments = (
+            f"--from {first[version]} --to {PBX[version]} --rate {load.rate} --seconds {load.seconds} "
+            f"--mix {load.mix} --phones {load.phones} --agent '{load.agent}'"
+        )
+        return Tool.start(self.network.outside, self.folder, f"{name}-{version}", "phones", arguments)
+
+    def heard(self, first: dict[int, str], load: Load, version: int = 4) -> Heard:
+        """What became of such phones, at their end."""
+        return Heard.of(self.phones(first, load, version).figures(load.seconds + 20))
+
+    @contextlib.contextmanager
+    def responder(self, version: int = 4) -> Iterator[Tool]:
+        with running(
+            self.network.pbx, self.folder, f"responder-{version}", "responder", f"{PBX[version]} 5060"
+        ) as made:
+            yield made
+
+    def flood(self, rate: float, seconds: float, kind: str = "register", version: int = 4) -> Tool:
+        """A flood from 50,000 sources that begins now, on the last processor."""
+        arguments = (
+            f"--device lan0 --mac {self._mac()} --to {PBX[version]} --from {FORGED[version]} --sources {SOURCES} "
+            f"--kind {kind} --rate {rate} --seconds {seconds} --cpu {LAST_PROCESSOR}"
+        )
+        return Tool.start(self.network.outside, self.folder, f"flood-{version}", "flood", arguments)
+
+    def flooded(self, tool: Tool, seconds: float) -> Flooded:
+        return Flooded(**tool.figures(seconds))
+
+    def _mac(self) -> str:
+        shown = json.loads(self.network.gateway.run("ip -json link show dev outer"))
+        return str(shown[0]["address"])
+
+    def within(self, folder: Path) -> Field:
+        """The same, with its logs elsewhere."""
+        return replace(self, folder=folder)
+
+
+@contextlib.contextmanager
+def field(folder: Path) -> Iterator[Field]:
+    """A network of its own, gone afterwards."""
+    with network() as made:
+        for version in (4, 6):
+            _widen(made, version)
+        yield Field(made, folder)
+
+
+def _widen(made: Network, version: int) -> None:
+    width = {4: 24, 6: 64}[version]
+    made.pbx.run(f"ip -{version} addr add {PBX[version]}/{width} dev lan0 {'nodad' if version == 6 else ''}")
+    phones, strangers, forged = RANGES[version]
+    for there in (phones, strangers):
+        # Every address of the range is one of this host's, without being listed.
+        made.outside.run(f"ip -{version} route add local {there} dev lo")
+    for there in (phones, strangers, forged):
+        made.gateway.run(f"ip -{version} route add {there} via {ATTACKER[version]}")
+    if version == 6:
+        made.outside.run("sysctl -qw net.ipv6.ip_nonlocal_bind=1")
