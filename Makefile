@@ -26,6 +26,13 @@ replay: setup ## judge capture files: make replay PCAP="one.pcap two.pcapng"
 	@test -n "$(PCAP)" || { echo 'make replay: which file? make replay PCAP=calls.pcap' >&2; exit 2; }
 	@$(BIN)/sipsensor replay $(PCAP)
 
+.PHONY: demo
+demo: ## what an attacker gets without and with the sensor, side by side, in under a minute (root; nothing stays)
+	@test "$$(id -u)" -eq 0 || { echo 'make demo: needs root, because it makes network namespaces: sudo make demo' >&2; exit 2; }
+	@$(MAKE) --no-print-directory setup
+	@.ci/system-packages demo
+	@$(BIN)/python -m tests.lab.demo
+
 ##@ Working on it
 
 .PHONY: build

@@ -14,11 +14,11 @@ PASSWORDS = {"201": "Kj7-plover-4419", "202": "202"}
 
 
 @contextlib.contextmanager
-def kamailio(space: Namespace, folder: Path) -> Iterator[None]:
-    """Serves SIP on the PBX addresses, UDP and TCP, until the end."""
+def kamailio(space: Namespace, folder: Path, options: str = "") -> Iterator[None]:
+    """Serves SIP on the PBX addresses, UDP and TCP, until the end; ``options`` are more of its own."""
     listen = " ".join(f"-l {kind}:{address}:5060" for address in (PBX[4], f"[{PBX[6]}]") for kind in ("udp", "tcp"))
     log = folder / "kamailio.log"
-    command = f"kamailio -f {FOLDER}/kamailio.cfg -DD -E -m 32 -M 4 -Y {folder} -w {folder} {listen}"
+    command = f"kamailio -f {FOLDER}/kamailio.cfg -DD -E -m 32 -M 4 -Y {folder} -w {folder} {listen} {options}"
     server = space.start(command, log)
     try:
         wait_for(lambda: space.run("ss -Hlun").count(":5060") == len(PBX), 15, f"Kamailio, see {log}")
@@ -42,13 +42,21 @@ class Phones:
 
     def call(self, count: int) -> None:
         """Phone 201 calls 202 that often, which answers. Raises AssertionError unless every call was answered and ended well."""
+        self.register_both()
+        self.talk(count)
+
+    def register_both(self) -> None:
+        """The phones of ``talk``. Raises AssertionError when the PBX does not accept them."""
         self.register("202", 5072, contact=5074)
         self.register("201", 5076)
+
+    def talk(self, count: int, rate: int = 10) -> None:
+        """Calls of phones that are registered, ``rate`` a second. Raises AssertionError as ``call`` does."""
         log = self.folder / f"answer-{self.version}.log"
         callee = self.space.start(f"{self._command('answer')} -p 5074 -m {count}", log, self.folder)
         try:
             wait_for(lambda: ":5074" in self.space.run("ss -Hlun"), 10, "the answering phone")
-            self._sipp("call", "201", f"-p 5076 -key callee 202 -m {count} -r 10")
+            self._sipp("call", "201", f"-p 5076 -key callee 202 -m {count} -r {rate}")
             callee.wait(10)
             assert callee.returncode == 0, log.read_text()[-2000:]
         finally:
