@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from typing import NamedTuple, NoReturn
 
 import click
@@ -26,7 +27,7 @@ COMMANDS = {
     "replay": Entry("sipsensor.cli.replay", "Judge capture files and tell what was found."),
     "explain": Entry("sipsensor.cli.explain", "Tell what each step said of one packet, and why it got its verdict."),
     "check": Entry("sipsensor.cli.check", "Check a configuration and its signatures, and tell what they would do."),
-    "rules": Entry("sipsensor.cli.rules", "List every rule that can fire."),
+    "rules": Entry("sipsensor.cli.rules", "List the rules that can fire; print, apply and remove the kernel's."),
     "signatures": Entry("sipsensor.cli.signatures", "List, show and test signatures."),
     "version": Entry("sipsensor.cli.version", "Print the version."),
 }
@@ -36,6 +37,7 @@ _USER_ERRORS = frozenset(
     {
         "sipsensor.config.errors.ConfigError",
         "sipsensor.enforce.queue_rules.RulesError",
+        "sipsensor.enforce.rules.tools.RulesError",
         "sipsensor.export.events.log.EventLogError",
         "sipsensor.export.metrics.MetricsError",
         "sipsensor.signatures.schema.SignatureError",
@@ -109,9 +111,7 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = NO
     except OSError as error:
-        code = _fail(
-            [f"{error.filename or 'output'}: {error.strerror or error}; check the path, its mode and the space left"]
-        )
+        code = _fail([_system(error)])
     except ImportError as error:
         code = _fail([f"cannot be loaded: {error}; install sipsensor again, or make build in a checkout"])
     except Exception as error:
@@ -119,6 +119,16 @@ def main() -> NoReturn:
             raise
         code = _fail(str(error).splitlines())
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def report(error: BaseException) -> int:
+    """Tell of what ended a process of ours that is not the command itself, and make an exit code of it."""
+    if isinstance(error, OSError) and not is_user_error(error):
+        return _fail([_system(error)])
+    if isinstance(error, Exception) and is_user_error(error):
+        return _fail(str(error).splitlines())
+    traceback.print_exception(error)
+    return NO
 
 
 def is_user_error(error: Exception) -> bool:
@@ -133,6 +143,10 @@ def _usage(error: click.ClickException) -> str:
     if not isinstance(error, click.UsageError):
         return text
     return f'{text} See "{context.command_path if context else "sipsensor"} --help".'
+
+
+def _system(error: OSError) -> str:
+    return f"{error.filename or 'output'}: {error.strerror or error}; check the path, its mode and the space left"
 
 
 def _fail(lines: list[str]) -> int:

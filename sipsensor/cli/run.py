@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from sipsensor.cli import options, output
+from sipsensor.cli.main import report
 from sipsensor.config.settings import Settings
-from sipsensor.live import Sensor
+from sipsensor.live.keeper import Keeper
+from sipsensor.live.sensor import Sensor
+from sipsensor.live.supervisor import Supervisor
 from sipsensor.model import Mode
 
 
@@ -41,22 +42,16 @@ from sipsensor.model import Mode
 )
 def command(
     config_file: Path | None, mode: str | None, record: Path | None, events: str | None, state: Path | None
-) -> None:
+) -> int:
     """Judge the packets that netfilter hands over, until SIGTERM or SIGINT; the rules are removed then.
 
-    SIGHUP opens the event file anew, for log rotation; with a terminal it says that the terminal is gone, and ends, too.
+    SIGHUP opens the event file anew, for log rotation; with a terminal it says that the terminal is gone, and ends it, too.
     Needs CAP_NET_ADMIN. Packets pass while no sensor runs, unless failure.on_death says otherwise.
     """
-    sensor = Sensor(_settings(options.settings_of(config_file), mode, events, state), output.note, record)
-    stop = threading.Event()
-    ends = [signal.SIGTERM, signal.SIGINT]
-    if _has_terminal():
-        ends.append(signal.SIGHUP)
-    else:
-        signal.signal(signal.SIGHUP, lambda *_: sensor.rotate())
-    for number in ends:
-        signal.signal(number, lambda *_: stop.set())
-    sensor.run(stop)
+    settings = _settings(options.settings_of(config_file), mode, events, state)
+    sensor = Sensor(settings, output.note, record)
+    keeper = Keeper(settings, sensor.protected, sensor.page, output.note)
+    return Supervisor(sensor, keeper, output.note, report, hangup_ends=_has_terminal()).run()
 
 
 def _has_terminal() -> bool:
@@ -71,7 +66,8 @@ def _has_terminal() -> bool:
 def _settings(settings: Settings, mode: str | None, events: str | None, state: Path | None) -> Settings:
     """The settings with what the command line replaces in them."""
     if state is not None:
-        log, kept = settings.events, settings.quarantine
+        log, kept, control = settings.events, settings.quarantine, settings.control
+        settings = replace(settings, control=replace(control, socket=_moved(control.socket, state)))
         settings = replace(settings, events=replace(log, file=_moved(log.file, state)))
         settings = replace(settings, quarantine=replace(kept, file=_moved(kept.file, state)))
     if events is not None:

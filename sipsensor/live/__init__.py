@@ -3,7 +3,3 @@
 The supervisor (the parent) starts the other two, and kills and restarts a sensor that makes no progress. The sensor serves the queues and
 judges. The keeper sees to it that the kernel's rules stand, and reckons what passed uninspected. Only ``cli`` imports this room.
 """
-
-from sipsensor.live.sensor import Sensor
-
-__all__ = ["Sensor"]

@@ -1,143 +1,58 @@
-"""The live half of the composition root: binds the queue, puts the rules in place, judges until told to stop, leaves nothing behind.
+"""The sensor process: binds the two queues, judges until told to stop, answers what waits, gives the queues back.
 
 ``app`` builds the engine and drives it with capture files; this drives the same engine with packets from netfilter. Main thread: starts,
-watches, ends. Pump thread: every packet, inline. What is told of packets is written by other threads, so that no packet waits for a disk.
+watches, ends. A pump thread for each lane: every packet, inline, under one lock. It runs no other program and never forks: an inherited
+descriptor would keep a dead queue bound. Rules are the keeper's, restarts the supervisor's.
 """
 
 from __future__ import annotations
 
 import gc
-import os
 import platform
 import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from sipsensor import __version__
 from sipsensor.app import build_engine
 from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Fallback, Placement, Settings
-from sipsensor.enforce.queue_rules import QueuePlan, QueueRules, needed
-from sipsensor.export.events import EventLog, EventLogError, VolumeCap, open_events, reopen
-from sipsensor.export.events.log import STANDARD_OUTPUT
-from sipsensor.export.events.text import shown
 from sipsensor.export.metrics import Endpoint, Series, engine_series, one, registry
-from sipsensor.export.recording import Quarantine, Recording, create, remove_empty, set_aside
-from sipsensor.export.spool import Spool
 from sipsensor.fastpath import examine, tables
-from sipsensor.model import Arrival, Decision, Mode
+from sipsensor.live.outlets import Outlets
+from sipsensor.live.page import INSIDE_MOST, Lane, LaneNumber, Number, Page, State
+from sipsensor.model import Arrival, Mode
 from sipsensor.sources import pump as pumps
 from sipsensor.sources.interfaces import inside_interfaces, loopback, own_addresses
-from sipsensor.sources.nfqueue import BoundQueue, QueueError, QueueThread, owner, state
+from sipsensor.sources.nfqueue import BoundQueue, QueueError, QueueThread, state
 
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a busy thread lets another run: Python's 5 ms would be added to the verdict of a packet that comes meanwhile."""
 
 
-class Outlets:
-    """Where a live sensor tells what it saw: events, the recording, the quarantine. ``edges`` closes them.
-
-    Raises EventLogError, or OSError for the other files.
-    """
-
-    NOTICES = 100
-    ROOM = 64 * 1024 * 1024
-    """Bytes that may wait for each file."""
-
-    def __init__(self, settings: Settings, record: Path | None, edges: ExitStack) -> None:
-        self.notices: deque[str] = deque(maxlen=self.NOTICES)
-        """Lines for the operator; the main thread says them."""
-        self.failures = 0
-        self.events: EventLog | None = None
-        self.recording: Recording | None = None
-        self.quarantine: Quarantine | None = None
-        self._spools: list[Spool] = []
-        self._edges = edges
-        limits = settings.limits
-        if settings.events.file:
-            self._file = open_events(settings.events.file)
-            target = self._spool(self._file, close=settings.events.file != STANDARD_OUTPUT)
-            self.events = EventLog(target, VolumeCap(limits.events, os.urandom(16)))
-        if record is not None:
-            self.recording = Recording(self._spool(create(record)))
-        if settings.quarantine.file and limits.quarantine_packets:
-            path = Path(settings.quarantine.file)
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            set_aside(path)
-            edges.callback(remove_empty, path)
-            self.quarantine = Quarantine(self._spool(create(path)), limits.quarantine_packets, limits.quarantine_bytes)
-
-    def _spool(self, file: BinaryIO, *, close: bool = True) -> Spool:
-        if close:
-            self._edges.callback(file.close)
-        spool = Spool(file, self.ROOM)
-        self._edges.callback(spool.close)
-        self._spools.append(spool)
-        return spool
-
-    def reopen(self, name: str) -> None:
-        """Go on in what the event file's name is now, after rotation. Where that fails, go on in the old one, and say so."""
-        if self.events is not None:
-            try:
-                reopen(self._file, name)
-            except EventLogError as error:
-                self.notices.append(str(error))
-
-    @property
-    def lost(self) -> int:
-        """Events and packets that could not be written."""
-        return sum(spool.lost for spool in self._spools)
-
-    def tell(self, examined: examine.Examined, decision: Decision) -> None:
-        """One packet and what was decided of it. A fault in here must not change what becomes of the packet."""
-        try:
-            if self.recording is not None:
-                self.recording.write(
-                    examined.data, examined.ts, examined.wire_length, examined.arrival, decision.verdict
-                )
-            if self.events is not None and (decision.alerts or decision.verdict):
-                self.events.packet(examined, decision)
-        except Exception as error:  # noqa: BLE001
-            self.failures += 1
-            self.notices.append(f"telling of a packet failed: {where(error)}")
-
-    def failed(self, packet: bytes, ts: int, arrival: int, error: BaseException) -> None:
-        """One packet on which the engine failed."""
-        if self.quarantine is not None:
-            self.quarantine.keep(packet, ts, len(packet), arrival)
-        self.notices.append(f"the engine failed on a packet: {where(error)}")
-
-
-def where(error: BaseException) -> str:
-    """An exception and where it was raised, in one line."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return shown(f"{type(error).__name__}: {error}") + place
-
-
 class Sensor:
     """A live sensor of this network namespace. ``say`` gets lines for the operator; ``record`` is a file for every packet judged.
 
-    What cannot be had raises before the first packet, and then nothing is left: ConfigError, EventLogError, MetricsError, QueueError,
-    RulesError, or OSError for the recording and the quarantine.
+    Made before the processes part, so that what is wrong with the settings is found once: raises ConfigError. ``run`` is for the sensor
+    process; what it cannot have raises before the first packet: EventLogError, MetricsError, QueueError, or OSError for the other files.
     """
 
     PATIENCE = 5.0
     """Seconds that the last packets may take at the end."""
     LOOK = 0.5
     """Seconds between two looks of the main thread."""
-    ROUTES = 10.0
-    """Seconds between two look-ups of the routes, where nothing calls for one sooner."""
     SETTLE = 50
     """Ticks between two looks at what the event log left out: it walks all that waits."""
+    ERRORS = 20
+    """Lines for the operator that ``status`` shows again."""
 
-    def __init__(self, settings: Settings, say: Callable[[str], None], record: Path | None = None) -> None:
+    def __init__(
+        self, settings: Settings, say: Callable[[str], None], record: Path | None = None, page: Page | None = None
+    ) -> None:
         network = settings.network
         self._host = network.placement is Placement.HOST
         if not self._host and not (network.protected or network.inside):
@@ -145,14 +60,16 @@ class Sensor:
                 ["network.protected: a gateway has to know whom it protects; name them here or in network.inside"]
             )
         self.settings = settings
+        self.page = page or Page()
         self.protected = network.protected or (own_addresses() if self._host else ())
         self.engine = build_engine(settings, protected=self.protected, report_error=self._engine_failed)
+        self.started = 0.0
+        self.pumps: dict[Lane, pumps.Pump] = {}
+        self.errors: deque[tuple[float, str]] = deque(maxlen=self.ERRORS)
         self._listener = say
         self._record = record
         self._lock = threading.Lock()
-        self._inside = self._interfaces()
-        self._routes_due = 0.0
-        self._forged = 0
+        self._inside = loopback() if self._host else inside_interfaces(network.inside, self.protected)
         self._ticks = 0
         self._rotated = threading.Event()
 
@@ -161,38 +78,41 @@ class Sensor:
         self._rotated.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Judge until ``stop`` is set. At the end the rules go first, then what waits is answered, then the queue goes: nothing is lost."""
+        """Judge until ``stop`` is set, or a queue fails (QueueError). At the end what waits is answered before the queues go."""
         sys.setswitchinterval(SWITCH_INTERVAL)
-        settings, number = self.settings, self.settings.queue.first
+        self.started = time.time()
         with ExitStack() as edges:
-            self.outlets = Outlets(settings, self._record, edges)
-            fail_open = settings.mode is Mode.OBSERVE or settings.failure.on_full[0] is Fallback.ACCEPT
-            queue = BoundQueue(number, settings.queue.length, fail_open=fail_open)
-            edges.callback(queue.close)
-            self.pump = self._make_pump(queue)
-            address = self._serve_metrics(edges)
-            thread = QueueThread(self.pump, stop)
-            edges.callback(self._end, thread)
-            rules = QueueRules(self._plan(), settings.queue.rules.value, owner)
-            backend = rules.install()
-            edges.callback(rules.remove)
-            self._say(f"version {__version__}, {self._posture()}, rules {backend}, metrics {address or 'off'}")
-            for line in needed(self._plan()) if backend == "none" else ():
-                self._say(f"rule for you to add: {line}")
+            self.outlets = Outlets(self.settings, self._own_record(), edges)
+            queues = {lane: self._bind(lane, edges) for lane in Lane}
+            turns = pumps.Turns()
+            self.pumps = {lane: self._make_pump(lane, queue, turns) for lane, queue in queues.items()}
+            self._serve_metrics(edges)
+            threads = [QueueThread(pump, stop) for pump in self.pumps.values()]
+            edges.callback(self._end, threads)
             # What was built so far lives as long as the process: the collector need not walk it while packets wait.
             gc.freeze()
+            self.page[Number.SENSOR_STATE] = State.READY
             self._watch(stop)
+            self.page[Number.SENSOR_STATE] = State.ENDING
         self._tell_notices()
         self._say(self._farewell())
-        if thread.error is not None:
-            raise QueueError(f"queue {number}: {thread.error.strerror or thread.error}; see what else uses this queue")
+        for lane, thread in zip(self.pumps, threads, strict=True):
+            if thread.error is not None:
+                what = thread.error.strerror or thread.error
+                raise QueueError(f"queue {queues[lane].number}: {what}; see what else uses this queue")
 
     def _say(self, line: str) -> None:
         """A log that went away is no reason to go, too."""
         with suppress(OSError):
             self._listener(line)
 
-    # --- one packet: pump thread, under the lock
+    def _own_record(self) -> Path | None:
+        """Each sensor writes a recording of its own: what one that died left stays."""
+        before = self.page[Number.RESTARTS]
+        record = self._record
+        return record.with_name(f"{record.name}.{before}") if record is not None and before else record
+
+    # --- one packet: a pump's thread, under the lock
 
     def _judge(self, examined: examine.Examined) -> int:
         decision = self.engine.judge(examined)
@@ -218,7 +138,19 @@ class Sensor:
 
     # --- start, watch, end: main thread
 
-    def _make_pump(self, queue: BoundQueue) -> pumps.Pump:
+    def _bind(self, lane: Lane, edges: ExitStack) -> BoundQueue:
+        settings = self.settings
+        length = (settings.queue.length, settings.queue.trusted_length)[lane]
+        queue = BoundQueue(settings.queue.first + lane, length, fail_open=accepts_unjudged(settings, lane))
+        edges.callback(self._release, lane, queue)
+        self.page.lane(lane)[LaneNumber.DESCRIPTOR] = queue.fd + 1
+        return queue
+
+    def _release(self, lane: Lane, queue: BoundQueue) -> None:
+        self.page.lane(lane)[LaneNumber.DESCRIPTOR] = 0
+        queue.close()
+
+    def _make_pump(self, lane: Lane, queue: BoundQueue, turns: pumps.Turns) -> pumps.Pump:
         return pumps.Pump(
             queue.fd,
             queue.number,
@@ -228,31 +160,17 @@ class Sensor:
             self._lock,
             protected=tables.Networks(self.protected),
             inside=self._inside,
-            tick=self._tick,
+            tick=self._tick if lane is Lane.STRANGERS else None,
             early=queue.early,
+            turns=turns,
+            first=lane is Lane.TRUSTED,
+            numbers=self.page.lane(lane),
         )
 
-    def _serve_metrics(self, edges: ExitStack) -> str:
+    def _serve_metrics(self, edges: ExitStack) -> None:
         listen = self.settings.metrics.listen
-        if not listen:
-            return ""
-        endpoint = Endpoint(listen, registry(self._series))
-        edges.callback(endpoint.close)
-        return endpoint.address
-
-    def _plan(self) -> QueuePlan:
-        settings = self.settings
-        network = settings.network
-        bypass = settings.failure.on_death[0] is Fallback.ACCEPT
-        return QueuePlan(network.placement.value, settings.queue.first, network.sip_ports, network.protected, bypass)
-
-    def _posture(self) -> str:
-        settings = self.settings
-        whom = ", ".join(self.protected or settings.network.inside) or "this host"
-        return f"{settings.mode}, {settings.network.placement}, protects {whom}, queue {settings.queue.first}"
-
-    def _interfaces(self) -> tuple[int, ...]:
-        return loopback() if self._host else inside_interfaces(self.settings.network.inside, self.protected)
+        if listen:
+            edges.callback(Endpoint(listen, registry(self._series)).close)
 
     def _watch(self, stop: threading.Event) -> None:
         while not stop.wait(self.LOOK):
@@ -260,41 +178,42 @@ class Sensor:
                 self._rotated.clear()
                 self.outlets.reopen(self.settings.events.file)
             self._tell_notices()
-            if not self._host:
-                self._follow_interfaces()
+            self._follow_interfaces()
 
     def _follow_interfaces(self) -> None:
-        """Interfaces come back under other numbers and routes change; the PBX must not become a forger for it."""
-        forged, now = self.pump.forged, time.monotonic()
-        if not self.settings.network.inside and forged == self._forged and now < self._routes_due:
+        """Interfaces come back under other numbers and routes change (the keeper looks); the PBX must not become a forger for it."""
+        count = self.page[Number.INSIDE_COUNT]
+        if self._host or not 0 < count <= INSIDE_MOST:
             return
-        self._forged, self._routes_due = forged, now + self.ROUTES
-        with suppress(ConfigError):
-            inside = self._interfaces()
-            if inside != self._inside:
-                with self._lock:
-                    self.pump.set_inside(inside)
-                self._inside = inside
-                self._say(f"the inside interfaces are now {', '.join(map(str, inside))}")
+        inside = tuple(self.page.numbers[Number.INSIDE : Number.INSIDE + count])
+        if inside != self._inside:
+            with self._lock:
+                for pump in self.pumps.values():
+                    pump.set_inside(inside)
+            self._inside = inside
+            self._say(f"the inside interfaces are now {', '.join(map(str, inside))}")
 
     def _tell_notices(self) -> None:
         notices = self.outlets.notices
         while notices:
-            self._say(notices.popleft())
+            line = notices.popleft()
+            self.errors.append((time.time(), line))
+            self._say(line)
 
-    def _end(self, thread: QueueThread) -> None:
-        if not thread.stop(self.PATIENCE):
-            self._say(f"the last packet took more than {self.PATIENCE:g} s; what still waited is dropped")
+    def _end(self, threads: list[QueueThread]) -> None:
+        for thread in threads:
+            if not thread.stop(self.PATIENCE):
+                self._say(f"the last packet took more than {self.PATIENCE:g} s; what still waited is dropped")
 
     def _farewell(self) -> str:
-        pump, outlets = self.pump, self.outlets
-        words = [f"{self.engine.counters.dropped} to drop", f"{pump.dropped} dropped"]
+        of, outlets = self.pumps.values(), self.outlets
+        words = [f"{self.engine.counters.dropped} to drop", f"{sum(pump.dropped for pump in of)} dropped"]
         faults = {
-            "errors": self.engine.counters.errors + pump.failures + outlets.failures,
-            "netlink errors": pump.netlink_errors,
+            "errors": self.engine.counters.errors + sum(pump.failures for pump in of) + outlets.failures,
+            "netlink errors": sum(pump.netlink_errors for pump in of),
             "lost writes": outlets.lost,
         }
-        return f"stopped after {pump.packets} packets: " + ", ".join(
+        return f"stopped after {sum(pump.packets for pump in of)} packets: " + ", ".join(
             words + [f"{count} {what}" for what, count in faults.items() if count]
         )
 
@@ -311,7 +230,7 @@ class Sensor:
         yield Series("info", "build", "What runs here", [(posture, 1)], ("mode", "placement", "version", "python"))
 
     def _pump_series(self) -> Iterator[Series]:
-        pump = self.pump
+        pump = self.pumps[Lane.STRANGERS]
         yield one("counter", "packets", "Packets from the queue", pump.packets)
         yield one("counter", "packet_bytes", "Bytes of packets from the queue, IP headers included", pump.packet_bytes)
         answers = [(("accept",), pump.accepted), (("drop",), pump.dropped)]
@@ -345,3 +264,8 @@ class Sensor:
                 losses,
                 ("full",),
             )
+
+
+def accepts_unjudged(settings: Settings, lane: Lane) -> bool:
+    """Whether packets of a lane that cannot be judged pass: always in observe mode, else by ``failure.on_full``."""
+    return settings.mode is Mode.OBSERVE or settings.failure.on_full[lane] is Fallback.ACCEPT

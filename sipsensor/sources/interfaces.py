@@ -32,13 +32,24 @@ def inside_interfaces(named: Sequence[str], protected: Sequence[str]) -> tuple[i
 
     Raises ConfigError when a named one does not exist, a protected network has no route, or its route leads nowhere but here.
     """
-    names = list(named) or [_interface_towards(network) for network in protected]
-    return tuple(dict.fromkeys(_number(name) for name in names))
+    return tuple(dict.fromkeys(_number(name) for name in _names(named, protected)))
+
+
+def inside_names(named: Sequence[str], protected: Sequence[str]) -> tuple[str, ...]:
+    """The same as names, for rules that have to hold when an interface comes back under another number. Raises as that."""
+    names = tuple(dict.fromkeys(_names(named, protected)))
+    for name in names:
+        _number(name)
+    return names
 
 
 def loopback() -> tuple[int, ...]:
     """The number of the loopback interface, in the form of ``inside_interfaces``."""
     return (_number("lo"),)
+
+
+def _names(named: Sequence[str], protected: Sequence[str]) -> list[str]:
+    return list(named) or [_interface_towards(network) for network in protected]
 
 
 def _interface_towards(network: str) -> str:

@@ -15,6 +15,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,9 +35,12 @@ _SOL_NETLINK = 270
 _NETLINK_NO_ENOBUFS = 5
 _SO_RCVBUFFORCE = 33
 _NLMSG_ERROR = 2
+_REQUEST = 0x1
 _REQUEST_ACK = 0x1 | 0x4
 # linux/netfilter/nfnetlink_queue.h
-_MSG_CONFIG = 0x302
+_MSG_PACKET, _MSG_CONFIG, _MSG_VERDICT_BATCH = 0x300, 0x302, 0x303
+_PACKET_HDR, _VERDICT_HDR = 1, 2
+_CFG_CMD, _UNBIND = 1, 2
 _CFG_PARAMS, _CFG_QUEUE_MAXLEN, _CFG_MASK, _CFG_FLAGS = 2, 3, 4, 5
 _COPY_PACKET = 2
 _FAIL_OPEN = 1
@@ -78,6 +82,53 @@ class BoundQueue:
             queue.unbind()
 
 
+class AbandonedQueue:
+    """A queue whose reader hangs, served by somebody else: every packet that waits gets the same answer. `close` frees the queue's number.
+
+    ``descriptor`` is a duplicate of the reader's own: the kernel takes verdicts and orders from that socket alone. It is closed with this.
+    """
+
+    ROUNDS = 0.5
+    """Seconds for which packets that keep coming are answered."""
+
+    def __init__(self, number: int, descriptor: int) -> None:
+        self.number = number
+        self._socket = socket.socket(fileno=descriptor)
+
+    def answer(self, last_id: int, *, accept: bool) -> int:
+        """Answer what the reader received up to ``last_id``, and what it did not; returns how many packets it had not received."""
+        deadline = time.monotonic() + self.ROUNDS
+        unread = 0
+        while True:
+            ids = list(self._unread())
+            unread += len(ids)
+            last_id = ids[-1] if ids else last_id
+            if last_id:
+                self._send(_MSG_VERDICT_BATCH, _attribute(_VERDICT_HDR, struct.pack(">II", int(accept), last_id)))
+            if not ids or time.monotonic() > deadline:
+                return unread
+
+    def close(self) -> None:
+        """Give the number back, also while the process that bound it still holds its descriptor."""
+        self._send(_MSG_CONFIG, _attribute(_CFG_CMD, struct.pack(">BxH", _UNBIND, socket.AF_UNSPEC)))
+        self._socket.close()
+
+    def _unread(self) -> Iterator[int]:
+        """The ids of the packets in the socket's buffer, in order."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                datagram = self._socket.recv(DATAGRAM, socket.MSG_DONTWAIT)
+                kind = struct.unpack_from("=H", datagram, 4)[0]
+                length, attribute = struct.unpack_from("=HH", datagram, 20)
+                if kind == _MSG_PACKET and attribute == _PACKET_HDR and length >= 11:  # noqa: PLR2004 - the kernel's first attribute
+                    yield struct.unpack_from(">I", datagram, 24)[0]
+
+    def _send(self, kind: int, attributes: bytes) -> None:
+        body = struct.pack(">BBH", socket.AF_UNSPEC, 0, self.number) + attributes
+        with contextlib.suppress(OSError):
+            self._socket.send(struct.pack("=IHHII", 16 + len(body), kind, _REQUEST, 0, 0) + body)
+
+
 class QueueThread:
     """Runs a pump in a thread of its own. ``ended`` is set when it ends, and ``error`` says why where nobody stopped it."""
 
@@ -115,6 +166,11 @@ def state(number: int) -> QueueState | None:
     """The kernel's counters of a queue; None when it is not bound, or when this user may not read them."""
     words = _line_of(number)
     return QueueState(int(words[2]), int(words[5]), int(words[6])) if words else None
+
+
+def readable() -> bool:
+    """Whether this user may read the kernel's counters of the queues: root and its group may."""
+    return os.access(QUEUES, os.R_OK)
 
 
 def owner(number: int) -> str | None:

@@ -1,8 +1,8 @@
 """The loop of one netfilter queue: receive, examine, judge, answer. Compiled."""
 
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 from sipsensor.fastpath.examine import Examined, Examiner
 from sipsensor.fastpath.tables import Networks
@@ -28,8 +28,8 @@ class Pump:
     from an inside interface (the loopback of a PBX host) is inbound and never forged.
 
     ``turns`` is shared with the other pump of the engine; the ``first`` of them goes first, and the other gives way for at most 5 ms.
-    ``numbers`` is a writable buffer of at least 16 unsigned 64-bit integers that the pump writes by ``live.page.LaneNumber``; those of packets
-    received go on from what stands there. Raises ValueError for a smaller one.
+    ``numbers`` is a writable buffer of at least 16 unsigned 64-bit integers that the pump writes by ``live.page.LaneNumber``; those of
+    packets received go on from what stands there. Raises ValueError for a smaller one.
     """
 
     packets: int
@@ -65,7 +65,7 @@ class Pump:
         early: Iterable[bytes] = (),
         turns: Turns | None = None,
         first: bool = False,
-        numbers: Any = None,
+        numbers: memoryview[int] | array[int] | None = None,
     ) -> None: ...
     def set_inside(self, interfaces: Sequence[int]) -> None:
         """Replace the inside interfaces; callers hold ``lock``. Raises ValueError for more than 64."""

@@ -31,6 +31,13 @@ class Running:
     def said(self) -> str:
         return (self.folder / "sensor.log").read_text()
 
+    def part(self, name: str) -> int:
+        """The process id of one of its parts: "sipsensor-queue" serves the queues, "sipsensor-rules" keeps the rules."""
+        for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            if Path(f"/proc/{child}/comm").read_text().strip() == name:
+                return int(child)
+        raise AssertionError(f"no {name} runs")
+
     @property
     def events(self) -> Path:
         return self.folder / "events.jsonl"

@@ -1,8 +1,10 @@
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from sipsensor.config.load import defaults, load
 from sipsensor.config.reference import keys, main, render, toml
 from sipsensor.detect import DETECTORS
 from sipsensor.model import Action, Limit
@@ -34,3 +36,16 @@ def test_the_command_writes_the_page(
     monkeypatch.setattr(sys, "argv", ["reference"])
     main()
     assert capsys.readouterr().out == render()
+
+
+def test_the_sample_configuration_is_good_complete_and_has_the_defaults(repository: Path) -> None:
+    sample = repository / "deploy" / "sipsensor.toml"
+    assert load(sample) == defaults()
+    section, found = "", set()
+    for line in sample.read_text().splitlines():
+        if heading := re.match(r"(?:# )?\[(.+?)\]\s", line + " "):
+            section = heading[1]
+        elif setting := re.match(r"(?:# )?(\w+) = ", line):
+            found.add((section.partition('"')[0], setting[1]))
+            assert "#" in line[1:] or line.startswith("# action"), f"no comment: {line}"
+    assert found == {(key.section.partition('"')[0], key.name) for key in keys()}

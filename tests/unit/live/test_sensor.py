@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import pytest
 
 from sipsensor.app import Replay, build_engine
 from sipsensor.config.errors import ConfigError
-from sipsensor.config.load import defaults, load
-from sipsensor.config.reference import keys
-from sipsensor.config.settings import FailureSettings, Fallback, NetworkSettings, Placement, QueueRules, Settings
-from sipsensor.enforce.queue_rules import QueuePlan, RulesError
+from sipsensor.config.load import defaults
+from sipsensor.config.settings import FailureSettings, Fallback, NetworkSettings, Placement, Settings
 from sipsensor.engine import Engine
 from sipsensor.export.events import EventLog
 from sipsensor.live import sensor as live
-from sipsensor.live.sensor import Outlets, Sensor, where
+from sipsensor.live.page import Lane, LaneNumber, Number, Page, State
+from sipsensor.live.sensor import Sensor
 from sipsensor.model import Arrival, Mode
 from sipsensor.sources.nfqueue import QueueError
 from sipsensor.sources.pcap import Capture, packets
@@ -39,6 +37,7 @@ LAWFUL = (
     b"User-Agent: Desk phone 7.4\r\nContent-Length: 0\r\n\r\n"
 )
 DROP, ACCEPT = 0, 1
+FIRST = 5060
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -54,44 +53,33 @@ def queued(number: int, payload: bytes, source: str = "203.0.113.5") -> bytes:
 
 
 class Kernel:
-    """Stands in for the queue and the rules, and writes down in which order they come and go."""
+    """Stands in for a queue, and writes down in which order they come and go."""
 
     def __init__(self) -> None:
         self.ours, self.socket = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.settimeout(5)
         self.happened: list[str] = []
-        self.refusal: Exception | None = None
-        self.plan: QueuePlan | None = None
+        self.number = self.length = 0
         self.fail_open: bool | None = None
 
     def bind(self, number: int, length: int, *, fail_open: bool) -> Kernel:
-        del length
-        self.number, self.fail_open = number, fail_open
+        """The strangers' queue is this, the other one ``trusted``."""
         self.happened.append("bound")
-        return self
+        queue = self if number == FIRST else self.trusted
+        queue.number, queue.length, queue.fail_open = number, length, fail_open
+        return queue
+
+    @cached_property
+    def trusted(self) -> Kernel:
+        made = Kernel()
+        made.happened = self.happened
+        return made
 
     fd = property(lambda self: self.ours.fileno())
     early: tuple[bytes, ...] = ()
 
     def close(self) -> None:
         self.happened.append("unbound")
-
-    def rules(self, plan: QueuePlan, how: str, holder: Callable[[int], str | None]) -> Kernel:
-        del how, holder
-        self.plan = plan
-        return self
-
-    def install(self) -> str:
-        if self.refusal is not None:
-            raise self.refusal
-        self.happened.append("rules")
-        return "iptables"
-
-    def remove(self) -> None:
-        # A packet that came while the rules went must still be answered.
-        with suppress(OSError):
-            self.socket.send(queued(99, LAWFUL))
-        self.happened.append("no rules")
 
     def judge(self, number: int, payload: bytes, source: str = "203.0.113.5") -> int:
         self.socket.send(queued(number, payload, source))
@@ -107,14 +95,14 @@ class Kernel:
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
     made = Kernel()
     monkeypatch.setattr(live, "BoundQueue", made.bind)
-    monkeypatch.setattr(live, "QueueRules", made.rules)
     monkeypatch.setattr(live, "own_addresses", lambda: ("192.0.2.10",))
     monkeypatch.setattr(live, "loopback", lambda: (1,))
     monkeypatch.setattr(live.gc, "freeze", lambda: None)  # type: ignore[attr-defined]
     monkeypatch.setattr(live.sys, "setswitchinterval", lambda _: None)  # type: ignore[attr-defined]
     yield made
-    made.ours.close()
-    made.socket.close()
+    for queue in (made, made.trusted):
+        queue.ours.close()
+        queue.socket.close()
 
 
 @pytest.fixture
@@ -140,7 +128,11 @@ class Started:
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
         deadline = time.monotonic() + 5
-        while not self.said and self.thread.is_alive() and time.monotonic() < deadline:
+        while (
+            self.sensor.page[Number.SENSOR_STATE] != State.READY
+            and self.thread.is_alive()
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.01)
 
     def _run(self) -> None:
@@ -161,15 +153,13 @@ def test_it_answers_tells_records_and_leaves_in_order(kernel: Kernel, settings: 
     assert kernel.judge(2, LAWFUL) == ACCEPT
     assert kernel.judge(3, LAWFUL, source="192.0.2.10") == DROP
     running.end()
-    assert kernel.verdict(99) == ACCEPT
     assert running.error is None
-    assert kernel.happened == ["bound", "rules", "no rules", "unbound"]
-    assert "enforce, host, protects 192.0.2.10, queue 5060, rules iptables, metrics 127.0.0.1:" in running.said[0]
-    assert running.said[-1] == "stopped after 4 packets: 2 to drop, 2 dropped"
+    assert kernel.happened == ["bound", "bound", "unbound", "unbound"]
+    assert running.said[-1] == "stopped after 3 packets: 2 to drop, 2 dropped"
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [event["sipsensor"]["reason"] for event in events] == ["SIGNATURE", "SPOOFED"]
     read = [packet for batch in Capture(tmp_path / "record.pcap").batches() for packet in packets(batch)]
-    assert [packet.arrival for packet in read] == [Arrival.INBOUND, Arrival.INBOUND, Arrival.FORGED, Arrival.INBOUND]
+    assert [packet.arrival for packet in read] == [Arrival.INBOUND, Arrival.INBOUND, Arrival.FORGED]
     assert not (tmp_path / "state" / "quarantine.pcap").exists()
 
 
@@ -181,7 +171,7 @@ def test_a_replay_of_the_record_gives_the_same_verdicts(kernel: Kernel, settings
     replay = Replay(lambda: build_engine(settings, seed=Replay.SEED), verify=True)
     replay.run([tmp_path / "record.pcap"])
     assert replay.differences is not None
-    assert (replay.differences.compared, replay.differences.different) == (5, 0)
+    assert (replay.differences.compared, replay.differences.different) == (4, 0)
 
 
 def test_observe_mode_drops_nothing_and_opens_the_queue(kernel: Kernel, settings: Settings) -> None:
@@ -189,15 +179,46 @@ def test_observe_mode_drops_nothing_and_opens_the_queue(kernel: Kernel, settings
     assert kernel.judge(1, SCANNER) == ACCEPT
     running.end()
     assert kernel.fail_open is True
-    assert running.said[-1] == "stopped after 2 packets: 1 to drop, 0 dropped"
+    assert running.said[-1] == "stopped after 1 packets: 1 to drop, 0 dropped"
 
 
-@pytest.mark.parametrize("on_full", Fallback)
-def test_a_full_queue_and_a_dead_sensor_are_settings(kernel: Kernel, settings: Settings, on_full: Fallback) -> None:
-    failure = FailureSettings(on_full=(on_full, Fallback.ACCEPT), on_death=(on_full, Fallback.ACCEPT))
-    Started(replace(settings, failure=failure)).end()
-    assert kernel.fail_open is (on_full is Fallback.ACCEPT)
-    assert kernel.plan == QueuePlan("host", 5060, (5060,), (), bypass=on_full is Fallback.ACCEPT)
+@pytest.mark.parametrize("strangers", Fallback)
+@pytest.mark.parametrize("trusted", Fallback)
+def test_each_queue_is_open_or_closed_as_its_setting_says(
+    kernel: Kernel, settings: Settings, strangers: Fallback, trusted: Fallback
+) -> None:
+    queue = replace(settings.queue, length=100, trusted_length=7)
+    Started(replace(settings, queue=queue, failure=FailureSettings(on_full=(strangers, trusted)))).end()
+    assert (kernel.number, kernel.length) == (5060, 100)
+    assert (kernel.trusted.number, kernel.trusted.length) == (5061, 7)
+    assert kernel.fail_open is (strangers is Fallback.ACCEPT)
+    assert kernel.trusted.fail_open is (trusted is Fallback.ACCEPT)
+
+
+def test_both_queues_are_judged_and_counted_in_the_page(kernel: Kernel, settings: Settings) -> None:
+    running = Started(settings)
+    page = running.sensor.page
+    assert page.of(Lane.TRUSTED, LaneNumber.DESCRIPTOR) == kernel.trusted.fd + 1
+    assert kernel.trusted.judge(1, SCANNER) == DROP
+    assert kernel.trusted.judge(2, LAWFUL) == ACCEPT
+    assert kernel.judge(3, LAWFUL) == ACCEPT
+    running.end()
+    assert [page.of(lane, LaneNumber.UDP) for lane in Lane] == [1, 2]
+    assert [page.of(lane, LaneNumber.ANSWERED) for lane in Lane] == [1, 2]
+    assert page.of(Lane.TRUSTED, LaneNumber.LAST_ID) == 2
+    assert page.of(Lane.TRUSTED, LaneNumber.DESCRIPTOR) == 0
+    assert running.said[-1] == "stopped after 3 packets: 1 to drop, 1 dropped"
+
+
+def test_a_sensor_after_another_writes_its_own_record(kernel: Kernel, settings: Settings, tmp_path: Path) -> None:
+    page = Page()
+    page[Number.RESTARTS] = 2
+    stop = threading.Event()
+    stop.set()
+    Sensor(settings, print, tmp_path / "record.pcap", page).run(stop)
+    assert kernel.happened
+    assert (tmp_path / "record.pcap.2").exists()
+    assert not (tmp_path / "record.pcap").exists()
 
 
 def test_an_engine_that_fails_is_kept_and_said(
@@ -210,14 +231,11 @@ def test_an_engine_that_fails_is_kept_and_said(
     running = Started(settings)
     assert kernel.judge(1, LAWFUL) == DROP
     running.end()
-    assert kernel.verdict(99) == DROP
-    assert "2 errors" in running.said[-1]
-    assert (
-        sum("the engine failed on a packet: RuntimeError: on" in line and "\n" not in line for line in running.said)
-        == 2
-    )
+    assert "1 errors" in running.said[-1]
+    assert ["the engine failed on a packet: RuntimeError: on" in line for line in running.said] == [True, False]
+    assert "\n" not in running.said[0]
     kept = tmp_path / "state" / "quarantine.pcap"
-    assert len([1 for batch in Capture(kept).batches() for _ in packets(batch)]) == 2
+    assert len([1 for batch in Capture(kept).batches() for _ in packets(batch)]) == 1
 
 
 def test_an_event_log_that_fails_changes_no_verdict(
@@ -233,30 +251,13 @@ def test_an_event_log_that_fails_changes_no_verdict(
     assert "1 errors" in running.said[-1]
 
 
-def test_rules_that_are_refused_leave_no_queue(kernel: Kernel, settings: Settings) -> None:
-    kernel.refusal = RulesError("no")
-    running = Started(settings)
-    running.thread.join(5)
-    assert running.error is kernel.refusal
-    assert kernel.happened == ["bound", "unbound"]
-
-
-def test_a_queue_that_fails_ends_it_with_the_rules_removed(kernel: Kernel, settings: Settings) -> None:
+def test_a_queue_that_fails_ends_it(kernel: Kernel, settings: Settings) -> None:
     running = Started(settings)
     kernel.ours.shutdown(socket.SHUT_RDWR)
     kernel.ours.close()
     running.thread.join(10)
     assert isinstance(running.error, QueueError)
-    assert kernel.happened == ["bound", "rules", "no rules", "unbound"]
-
-
-def test_without_rules_of_its_own_it_says_which_to_add(
-    kernel: Kernel, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kernel, "install", lambda: "none")
-    running = Started(replace(settings, queue=replace(settings.queue, rules=QueueRules.NONE)))
-    running.end()
-    assert any("rule for you to add: iptables -t mangle -A INPUT" in line for line in running.said)
+    assert kernel.happened == ["bound", "bound", "unbound", "unbound"]
 
 
 def test_an_operator_who_hangs_up_does_not_end_it(kernel: Kernel, settings: Settings) -> None:
@@ -266,7 +267,7 @@ def test_an_operator_who_hangs_up_does_not_end_it(kernel: Kernel, settings: Sett
     stop = threading.Event()
     stop.set()
     Sensor(settings, hung_up).run(stop)
-    assert kernel.happened == ["bound", "rules", "no rules", "unbound"]
+    assert kernel.happened == ["bound", "bound", "unbound", "unbound"]
 
 
 def test_a_gateway_without_anybody_to_protect_is_refused(settings: Settings) -> None:
@@ -301,27 +302,28 @@ def test_a_file_that_cannot_be_opened_anew_is_said_and_the_old_one_goes_on(
     (tmp_path / "events.jsonl").mkdir()
     running.sensor.rotate()
     deadline = time.monotonic() + 5
-    while len(running.said) < 2 and time.monotonic() < deadline:
+    while not running.said and time.monotonic() < deadline:
         time.sleep(0.01)
     assert kernel.judge(1, SCANNER) == DROP
     running.end()
-    assert "events.file: " in running.said[1]
+    assert "events.file: " in running.said[0]
     assert len((tmp_path / "events.jsonl.1").read_text().splitlines()) == 1
 
 
 @pytest.mark.usefixtures("kernel")
-def test_new_interface_numbers_reach_the_pump(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    inside = [(7,)]
-    monkeypatch.setattr(live, "inside_interfaces", lambda *_: inside[-1])
+def test_new_interface_numbers_reach_the_pumps(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "inside_interfaces", lambda *_: (7,))
     monkeypatch.setattr(Sensor, "LOOK", 0.02)
     network = NetworkSettings(placement=Placement.GATEWAY, protected=("192.0.2.10",), inside=("lan0",))
     running = Started(replace(settings, network=network))
-    inside.append((8,))
+    page = running.sensor.page
+    page.numbers[Number.INSIDE] = 8
+    page[Number.INSIDE_COUNT] = 1
     deadline = time.monotonic() + 5
     while "the inside interfaces are now 8" not in running.said and time.monotonic() < deadline:
         time.sleep(0.01)
     running.end()
-    assert "the inside interfaces are now 8" in running.said
+    assert running.said.count("the inside interfaces are now 8") == 1
 
 
 def test_everything_can_be_switched_off(kernel: Kernel, settings: Settings, tmp_path: Path) -> None:
@@ -334,59 +336,4 @@ def test_everything_can_be_switched_off(kernel: Kernel, settings: Settings, tmp_
     running = Started(off)
     assert kernel.judge(1, SCANNER) == DROP
     running.end()
-    assert "metrics off" in running.said[0]
     assert list(tmp_path.iterdir()) == []
-
-
-def test_metrics_have_the_queue_and_the_posture(kernel: Kernel, settings: Settings) -> None:
-    running = Started(settings)
-    kernel.judge(1, SCANNER)
-    found = {series.name: series for series in running.sensor._series()}
-    running.end()
-    assert dict(found["answers"].samples) == {("accept",): 0, ("drop",): 1}
-    assert found["packets"].samples == [((), 1)]
-    assert found["build"].samples[0][0][:2] == ("enforce", "host")
-
-
-def test_the_reference_lists_every_metric(kernel: Kernel, settings: Settings) -> None:
-    running = Started(settings)
-    running.end()
-    kernel.verdict(99)
-    text = (REPOSITORY / "docs" / "reference" / "metrics.md").read_text()
-    listed = re.findall(r"^\| `(sipsensor_\w+)` \| (\w+) \|([^|]*)\|", text, re.MULTILINE)
-    endings = {"counter": "_total", "gauge": "", "info": "_info"}
-    assert [(name, kind, labels.replace("`", "").strip()) for name, kind, labels in listed] == [
-        (f"sipsensor_{series.name}{endings[series.kind]}", series.kind, ", ".join(series.labels))
-        for series in running.sensor._series()
-        if series.name not in {"queue_waiting_packets", "queue_lost_packets"}
-    ] + [("sipsensor_queue_waiting_packets", "gauge", ""), ("sipsensor_queue_lost_packets_total", "counter", "full")]
-
-
-def test_the_sample_configuration_is_good_complete_and_has_the_defaults() -> None:
-    sample = REPOSITORY / "deploy" / "sipsensor.toml"
-    assert load(sample) == defaults()
-    section, found = "", set()
-    for line in sample.read_text().splitlines():
-        if heading := re.match(r"(?:# )?\[(.+?)\]\s", line + " "):
-            section = heading[1]
-        elif setting := re.match(r"(?:# )?(\w+) = ", line):
-            found.add((section.partition('"')[0], setting[1]))
-            assert "#" in line[1:] or line.startswith("# action"), f"no comment: {line}"
-    assert found == {(key.section.partition('"')[0], key.name) for key in keys()}
-
-
-def test_notices_are_bounded(settings: Settings) -> None:
-    with ExitStack() as edges:
-        outlets = Outlets(settings, None, edges)
-        for _ in range(1000):
-            outlets.failed(b"", 0, Arrival.INBOUND, RuntimeError("x"))
-        assert len(outlets.notices) == Outlets.NOTICES
-        assert outlets.quarantine is not None
-        assert outlets.quarantine.kept == settings.limits.quarantine_packets
-
-
-def test_an_error_is_told_in_one_line_with_its_place() -> None:
-    with pytest.raises(struct.error) as caught:
-        struct.unpack("=I", b"")
-    assert re.fullmatch(r"error: unpack requires a buffer of 4 bytes at test_live\.py:\d+", where(caught.value))
-    assert where(RuntimeError("several\nlines\x1b[31m")).isprintable()

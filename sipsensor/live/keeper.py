@@ -1,0 +1,166 @@
+"""The keeper process: sees to it that the kernel's rules stand while the sensor serves, and reckons what passed uninspected.
+
+It runs the tools (nft, iptables, ip), which may be slow and may hang. It holds no queue descriptor, so nothing of that reaches a packet.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from sipsensor.config.errors import ConfigError
+from sipsensor.config.settings import Placement, Settings
+from sipsensor.enforce.rules import Counts, KernelRules, RulesError
+from sipsensor.live.page import INSIDE_MOST, Lane, LaneNumber, Number, Page, State
+from sipsensor.live.plan import kernel_plan
+from sipsensor.live.reckoning import Reckoning, Sums
+from sipsensor.sources.interfaces import inside_interfaces
+from sipsensor.sources.nfqueue import owner, readable, state
+
+BACKENDS = ("", "nftables", "iptables", "none")
+"""What queues packets, by the number in the page."""
+
+
+class Keeper:
+    """The rules of one sensor. ``say`` gets lines for the operator. ``run`` raises ConfigError or RulesError without first rules."""
+
+    LOOK = 1.0
+    """Seconds between two looks at the rules."""
+    COUNT = 2
+    """Looks between two readings of the rules' counters: each runs a tool for each IP version."""
+    ROUTES = 10
+    """Looks between two look-ups of the routes, where nothing calls for one sooner."""
+
+    def __init__(self, settings: Settings, protected: tuple[str, ...], page: Page, say: Callable[[str], None]) -> None:
+        self.settings = settings
+        self.protected = protected
+        self.page = page
+        self.say = say
+        self._reckonings: dict[Lane, Reckoning] = {}
+        self._limited = self._limited_before = 0
+        self._looks = self._forged = 0
+        self._good = time.monotonic_ns()
+        self._complaint = ""
+
+    def run(self, stop: threading.Event) -> None:
+        """Put the rules in place, keep them there until ``stop`` is set, take them away."""
+        self._reckonings = {lane: Reckoning(self.page.of(lane, LaneNumber.UNINSPECTED)) for lane in Lane}
+        self._plan = kernel_plan(self.settings, self.settings.mode)
+        self._rules = KernelRules(self._plan, self.settings.queue.rules.value, owner)
+        backend = self._rules.install()
+        self._follow_interfaces()
+        try:
+            self._good = time.monotonic_ns()
+            self._count(restart=True)
+            self.page[Number.RULES_STAND] = int(not self._rules.faults())
+            self.page[Number.BACKEND] = BACKENDS.index(backend)
+            while not stop.wait(self.LOOK):
+                self._look()
+        finally:
+            self.page[Number.RULES_STAND] = 0
+            self._rules.remove()
+
+    def _look(self) -> None:
+        """One look. What goes wrong is said once, and tried again at the next."""
+        self.page[Number.KEEPER_LOOPS] += 1
+        self._looks += 1
+        try:
+            if self._interfaces_due():
+                self._follow_interfaces()
+            self._keep_rules()
+            if self._looks % self.COUNT == 0:
+                self._count()
+            self._complaint = ""
+        except (ConfigError, RulesError, OSError) as error:
+            self.page[Number.RULES_STAND] = int(not self._faults())
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                self.say(f"the kernel rules: {error}")
+
+    def _faults(self) -> list[str]:
+        try:
+            return self._rules.faults()
+        except (RulesError, OSError) as error:
+            return [str(error)]
+
+    def _keep_rules(self) -> None:
+        faults = self._rules.faults()
+        now = time.monotonic_ns()
+        if not faults:
+            self.page[Number.RULES_STAND] = 1
+            self._good = now
+            return
+        self.page[Number.RULES_STAND] = 0
+        if self.settings.queue.rules.value == "none":
+            raise RulesError(f"{'; '.join(faults)}; they are yours to mend: sipsensor rules print")
+        self._rules.put_back()
+        self.page[Number.RULES_STAND] = 1
+        self.page[Number.RULES_PUT_BACK] += 1
+        now = time.monotonic_ns()
+        self.page[Number.RULES_MISSING] += now - self._good
+        self.say(f"the kernel rules were put back after at most {(now - self._good) / 1e9:.1f} s: {'; '.join(faults)}")
+        self._good = now
+        self._count(restart=True)
+
+    def _interfaces_due(self) -> bool:
+        if self.settings.network.placement is Placement.HOST:
+            return False
+        forged = sum(self.page.of(lane, LaneNumber.FORGED) for lane in Lane)
+        due = forged != self._forged or bool(self.settings.network.inside) or self._looks % self.ROUTES == 0
+        self._forged = forged
+        return due
+
+    def _follow_interfaces(self) -> None:
+        """Interfaces come back under other numbers, and routes change: the numbers go to the sensor, the names into the rules."""
+        if self.settings.network.placement is Placement.HOST:
+            return
+        with suppress(ConfigError):  # no route at the moment: what was known stays
+            numbers = inside_interfaces(self.settings.network.inside, self.protected)[:INSIDE_MOST]
+            for place, number in enumerate(numbers):
+                self.page.numbers[Number.INSIDE + place] = number
+            self.page[Number.INSIDE_COUNT] = len(numbers)
+            plan = kernel_plan(self.settings, self.settings.mode)
+            if plan != self._plan:
+                self._plan = self._rules.plan = plan
+                self._rules.put_back()
+                self._count(restart=True)
+                self.say(f"the kernel rules follow the interfaces: {', '.join(plan.inside)}")
+
+    def _count(self, *, restart: bool = False) -> None:
+        """Read the rules' counters and reckon; ``restart``: the rules are new, so these are where counting begins."""
+        counts = self._rules.counts()
+        self.page[Number.RECKONED] = int(readable())
+        if restart:
+            self._limited_before = self.page[Number.LIMITED]
+            self._limited = counts.limited
+        self.page[Number.LIMITED] = self._limited_before + counts.limited - self._limited
+        for lane in Lane:
+            sums = self._sums(lane, counts)
+            if sums is None:
+                continue
+            if restart:
+                self._reckonings[lane].restart(sums)
+            numbers = self.page.lane(lane)
+            numbers[LaneNumber.UNINSPECTED] = self._reckonings[lane].add(sums)
+
+    def _sums(self, lane: Lane, counts: Counts) -> Sums | None:
+        """A lane's numbers; None while they do not fit together: a sensor went, and the supervisor has not noted all that went with it."""
+        serves = self.page[Number.SENSOR_STATE]
+        kernel = state(self.settings.queue.first + lane)
+        numbers = list(self.page.lane(lane))
+        fits = serves != State.ENDING and (serves == State.READY) == (kernel is not None)
+        if not fits or self.page[Number.SENSOR_STATE] != serves:
+            return None
+        lost, waiting = (kernel.dropped_full + kernel.dropped_socket, kernel.waiting) if kernel else (0, 0)
+        return Sums(
+            ruled_udp=counts.udp[lane],
+            ruled_other=counts.other[lane],
+            received_udp=numbers[LaneNumber.UDP],
+            received_other=numbers[LaneNumber.OTHER],
+            lost=numbers[LaneNumber.LOST_BEFORE] + lost,
+            waiting=waiting,
+            drained_dropped=numbers[LaneNumber.UNJUDGED_DROPPED] - numbers[LaneNumber.STUCK_DROPPED],
+            stuck_accepted=numbers[LaneNumber.STUCK_ACCEPTED],
+        )
