@@ -1,0 +1,171 @@
+"""A flood of strangers from 50,000 forged sources, as fast as this machine makes it: the host stays usable, and trusted phones lose nothing.
+
+The long form lasts SIPSENSOR_FLOOD_SECONDS (default 30). Figures go to build/figures/flood-*.json.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.lab.network import Namespace
+from tests.lab.sensor import GATEWAY, Running, sensor
+from tests.lab.traffic import field as grounds
+from tests.lab.traffic.field import ALLOWLIST, RANGES, TRUSTED, Field, Load
+from tests.lab.traffic.tools import Flooded, Heard
+from tests.lab.traffic.watch import Connections, Samples, memory, processor_seconds, publish, samples, softirq_seconds
+
+RATE = 500_000
+LONG = float(os.environ.get("SIPSENSOR_FLOOD_SECONDS", "30"))
+LEARNING = 2.0
+"""Seconds of the flood after which the sensor's tables have seen every source."""
+MORE_MEMORY = 16 * 1024
+"""KiB that a sensor may still grow by after that: what Python's allocator keeps, and the spool of events."""
+
+TRACKING = """
+-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -m conntrack --ctstate INVALID -j DROP
+-A FORWARD -p udp --dport 5060 -j ACCEPT
+-A FORWARD -j DROP
+"""
+"""What a firewall with state has."""
+
+
+@pytest.fixture
+def ground(folder: Path) -> Iterator[Field]:
+    with grounds.field(folder) as made:
+        count_arrivals(made.network.gateway)
+        yield made
+
+
+def count_arrivals(gateway: Namespace) -> None:
+    """Before any rule of the sensor's: packets of strangers towards the PBX, and answers to them."""
+    gateway.run("nft add table inet watch")
+    gateway.run("nft 'add chain inet watch first { type filter hook prerouting priority -460; }'")
+    for name in ("towards", "answers"):
+        gateway.run(f"nft add counter inet watch {name}")
+    gateway.run(f"nft add rule inet watch first ip saddr {RANGES[4][2]} udp dport 5060 counter name towards")
+    gateway.run(f"nft add rule inet watch first ip daddr {RANGES[4][2]} udp sport 5060 counter name answers")
+
+
+def arrivals(gateway: Namespace) -> int:
+    """Strangers' packets of both directions that arrived at the gateway."""
+    listed = gateway.run("nft list counters table inet watch")
+    return sum(int(line.split()[1]) for line in listed.splitlines() if line.strip().startswith("packets"))
+
+
+@dataclass
+class Watched:
+    """What was seen while the flood lasted."""
+
+    connections: list[int] = field(default_factory=list)
+    kib: list[int] = field(default_factory=list)
+    command_seconds: list[float] = field(default_factory=list)
+
+    def look(self, running: Running) -> None:
+        before = time.monotonic()
+        running.space.run("ip -s address")
+        self.command_seconds.append(time.monotonic() - before)
+        self.connections.append(Connections.of(running.space).count)
+        self.kib.append(memory(running.process.pid))
+
+
+@dataclass(frozen=True)
+class Flood:
+    """One flood, from both sides."""
+
+    flooded: Flooded
+    phones: Heard
+    watched: Watched
+    seen: Samples
+    arrived: int
+    sensor_seconds: float
+    softirq_seconds: float
+
+
+def flood(ground: Field, running: Running, kind: str, seconds: float) -> Flood:
+    """Flood for some seconds, with trusted phones that call meanwhile."""
+    watched, gateway = Watched(), ground.network.gateway
+    with ground.responder():
+        before, first = samples(running), arrivals(gateway)
+        spent, soft = processor_seconds(running.process.pid), softirq_seconds()
+        load = Load(rate=30, seconds=seconds + 2, mix="sip", phones=200)
+        phones = ground.phones(TRUSTED, load)
+        generator = ground.flood(RATE, seconds, kind)
+        try:
+            while generator.process.poll() is None:
+                watched.look(running)
+                time.sleep(0.3)
+            flooded = ground.flooded(generator, seconds + 20)
+            spent, soft = processor_seconds(running.process.pid) - spent, softirq_seconds() - soft
+            heard = Heard.of(phones.figures(seconds + 30))
+        finally:
+            phones.kill()
+            generator.kill()
+        watched.look(running)
+        # The keeper looks at the rules' counters now and then.
+        time.sleep(3)
+        return Flood(flooded, heard, watched, samples(running).since(before), arrivals(gateway) - first, spent, soft)
+
+
+def show(name: str, made: Flood, most: int) -> None:
+    looks = made.watched
+    publish(
+        f"flood-{name}",
+        {
+            "flood": made.flooded,
+            "trusted phones": made.phones,
+            "sensor, processor seconds": made.sensor_seconds,
+            "softirq, processor seconds (whole machine)": made.softirq_seconds,
+            "strangers' packets at the gateway": made.arrived,
+            "connections, most at a time, of": [max(looks.connections), most],
+            "sensor, KiB at the start, most, end": [looks.kib[0], max(looks.kib), looks.kib[-1]],
+            "longest command in the namespace, s": round(max(looks.command_seconds), 3),
+            "samples": {name: value for name, value in made.seen.items() if "_bucket" not in name},
+        },
+    )
+
+
+@pytest.mark.parametrize("tracked", [False, True], ids=["untracked", "tracked"])
+@pytest.mark.parametrize(
+    ("kind", "seconds"),
+    [
+        pytest.param("register", 3, id="short"),
+        pytest.param("register", LONG, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(LONG * 3 + 120)]),
+        pytest.param("scanner", LONG, id="scanners", marks=[pytest.mark.slow, pytest.mark.timeout(LONG * 3 + 120)]),
+    ],
+)
+def test_a_flood_of_strangers_hurts_nobody_who_is_trusted(
+    ground: Field, folder: Path, kind: str, seconds: float, *, tracked: bool
+) -> None:
+    if tracked:
+        (folder / "stateful").write_text(f"*filter\n{TRACKING.strip()}\nCOMMIT\n")
+        ground.network.gateway.run(f"iptables-restore -n {folder}/stateful")
+    with sensor(ground.network.gateway, folder, GATEWAY + ALLOWLIST) as running:
+        made = flood(ground, running, kind, seconds)
+        table = Connections.of(ground.network.gateway)
+        show(f"{kind}-{seconds:g}s-{'tracked' if tracked else 'untracked'}", made, table.most)
+        made.phones.assert_nothing_lost()
+        assert max(made.watched.command_seconds) < 5
+        most = max(made.watched.connections)
+        assert 0 < most < table.most / 2 if tracked else most == 0
+        after = made.watched.kib[int(len(made.watched.kib) * min(LEARNING / seconds, 0.5)) :]
+        assert max(after) - after[0] < MORE_MEMORY
+        assert_all_counted(made)
+
+
+def assert_all_counted(made: Flood) -> None:
+    """Every stranger's packet that came was judged, held off by a limit, or lost because the queue was full: and each stands in a counter."""
+    seen = made.seen
+    limited = seen.total("sipsensor_limited_packets_total")
+    judged = seen.total("sipsensor_packets_total") - made.phones.packets
+    lost = seen.total("sipsensor_queue_lost_packets_total")
+    assert limited > 0
+    assert judged > 0
+    assert limited + judged + lost == made.arrived, seen
+    assert seen.total("sipsensor_uninspected_packets_total") == 0
