@@ -95,7 +95,8 @@ class Sensor:
             self._watch(stop)
             self.page[Number.SENSOR_STATE] = State.ENDING
         self._tell_notices()
-        self._say(self._farewell())
+        if self.page[Number.BACKEND]:  # else it never served: nothing was queued
+            self._say(self._farewell())
         for lane, thread in zip(self.pumps, threads, strict=True):
             if thread.error is not None:
                 what = thread.error.strerror or thread.error

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.lab.attack import SipVicious, attack
-from tests.lab.network import ATTACKER, PBX, PHONE, Network
+from tests.lab.network import ATTACKER, PBX, PHONE, Network, wait_for
 from tests.lab.pbx import Phones
-from tests.lab.sensor import HOST, mangle, sensor
+from tests.lab.sensor import COMMAND, HOST, mangle, sensor
 
 
 def test_no_packet_of_sipvicious_is_delivered_and_phones_call(
@@ -45,13 +45,14 @@ def test_the_rules_that_an_operator_is_told_to_add_do_the_same(lab: Network, fol
     before = mangle(lab.pbx)
     with sensor(lab.pbx, folder, HOST + '[queue]\nrules = "none"\n') as running:
         assert mangle(lab.pbx) == before
-        commands = [line.partition("rule for you to add: ")[2] for line in running.said.splitlines()]
+        wait_for(lambda: "they are yours to mend: sipsensor rules print" in running.said, 5, "what to do")
+        (folder / "rules.sh").write_text(lab.pbx.run(f"{COMMAND} rules print --config {folder}/sipsensor.toml"))
         try:
-            for command in filter(None, commands):
-                lab.pbx.run(command)
+            lab.pbx.run(f"sh {folder}/rules.sh")
             lab.outside.attempt(f"svmap {PBX[4]}")
             assert lab.delivered(ATTACKER[4]) == 0 < lab.arrived(ATTACKER[4])
         finally:
             for tool in ("iptables", "ip6tables"):
                 lab.pbx.run(f"{tool} -w -t mangle -F")
                 lab.pbx.run(f"{tool} -w -t mangle -X")
+            lab.pbx.attempt("nft delete table inet sipsensor")

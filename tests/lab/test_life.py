@@ -89,11 +89,11 @@ def test_a_full_queue_is_open_in_observe_mode_and_closed_for_strangers_in_enforc
     arrived = {}
     for mode in ("observe", "enforce"):
         with sensor(lab.gateway, folder, GATEWAY + "[queue]\nlength = 10\n", f"--{mode}") as running:
-            os.kill(running.process.pid, signal.SIGSTOP)
+            os.kill(running.part("sipsensor-queue"), signal.SIGSTOP)
             lab.forget_arrivals()
             lab.outside.run(f"{SEND} {PBX[4]} stream-100")
             arrived[mode] = lab.arrived(ATTACKER[4])
-            os.kill(running.process.pid, signal.SIGCONT)
+            os.kill(running.part("sipsensor-queue"), signal.SIGCONT)
     assert arrived["observe"] >= 80
     assert arrived["enforce"] == 0
 
@@ -204,7 +204,7 @@ def test_port_of_the_metrics_in_use(lab: Network, folder: Path) -> None:
 def test_a_second_sensor_says_who_is_there(lab: Network, folder: Path) -> None:
     quiet = '[metrics]\nlisten = ""\n'
     with sensor(lab.gateway, folder, GATEWAY) as running:
-        who = f"process {running.process.pid} (sipsensor)"
+        who = f"process {running.part('sipsensor-queue')} (sipsensor-queue)"
         _refuses(lab, folder, GATEWAY + quiet, "", f"queue 5060 is in use by {who}")
         (folder / "refused").rename(folder / "first")
         _refuses(lab, folder, GATEWAY + quiet + "[queue]\nfirst = 5070\n", "", f"queue 5060, {who}")

@@ -124,6 +124,7 @@ class Started:
         self.said: list[str] = []
         self.stop = threading.Event()
         self.sensor = Sensor(settings, self.said.append, record)
+        self.sensor.page[Number.BACKEND] = 2
         self.error: Exception | None = None
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
