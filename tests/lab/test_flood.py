@@ -5,6 +5,7 @@ The long form lasts SIPSENSOR_FLOOD_SECONDS (default 30). Figures go to build/fi
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -13,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.network import Namespace
 from tests.lab.sensor import GATEWAY, Running, sensor
 from tests.lab.traffic import field as grounds
-from tests.lab.traffic.field import ALLOWLIST, RANGES, TRUSTED, Field, Load
+from tests.lab.traffic.field import ALLOWLIST, TRUSTED, Field, Load
 from tests.lab.traffic.tools import Flooded, Heard
 from tests.lab.traffic.watch import Connections, Samples, memory, processor_seconds, publish, samples, softirq_seconds
 
@@ -39,24 +39,8 @@ TRACKING = """
 @pytest.fixture
 def ground(folder: Path) -> Iterator[Field]:
     with grounds.field(folder) as made:
-        count_arrivals(made.network.gateway)
+        made.count_arrivals()
         yield made
-
-
-def count_arrivals(gateway: Namespace) -> None:
-    """Before any rule of the sensor's: packets of strangers towards the PBX, and answers to them."""
-    gateway.run("nft add table inet watch")
-    gateway.run("nft 'add chain inet watch first { type filter hook prerouting priority -460; }'")
-    for name in ("towards", "answers"):
-        gateway.run(f"nft add counter inet watch {name}")
-    gateway.run(f"nft add rule inet watch first ip saddr {RANGES[4][2]} udp dport 5060 counter name towards")
-    gateway.run(f"nft add rule inet watch first ip daddr {RANGES[4][2]} udp sport 5060 counter name answers")
-
-
-def arrivals(gateway: Namespace) -> int:
-    """Strangers' packets of both directions that arrived at the gateway."""
-    listed = gateway.run("nft list counters table inet watch")
-    return sum(int(line.split()[1]) for line in listed.splitlines() if line.strip().startswith("packets"))
 
 
 @dataclass
@@ -84,15 +68,16 @@ class Flood:
     watched: Watched
     seen: Samples
     arrived: int
+    new_flows: int
     sensor_seconds: float
     softirq_seconds: float
 
 
 def flood(ground: Field, running: Running, kind: str, seconds: float) -> Flood:
     """Flood for some seconds, with trusted phones that call meanwhile."""
-    watched, gateway = Watched(), ground.network.gateway
+    watched = Watched()
     with ground.responder():
-        before, first = samples(running), arrivals(gateway)
+        before, first = samples(running), ground.arrived("strangers")
         spent, soft = processor_seconds(running.process.pid), softirq_seconds()
         load = Load(rate=30, seconds=seconds + 2, mix="sip", phones=200)
         phones = ground.phones(TRUSTED, load)
@@ -110,7 +95,14 @@ def flood(ground: Field, running: Running, kind: str, seconds: float) -> Flood:
         watched.look(running)
         # The keeper looks at the rules' counters now and then.
         time.sleep(3)
-        return Flood(flooded, heard, watched, samples(running).since(before), arrivals(gateway) - first, spent, soft)
+        seen, arrived = samples(running).since(before), ground.arrived("strangers") - first
+        return Flood(flooded, heard, watched, seen, arrived, new_flows_limited(running), spent, soft)
+
+
+def new_flows_limited(running: Running) -> int:
+    """Packets that were judged and then held off, because they would have made a connection too many."""
+    listed = running.space.run("nft -j list counter inet sipsensor limited_flows")
+    return sum(int(each["counter"]["packets"]) for each in json.loads(listed)["nftables"] if "counter" in each)
 
 
 def show(name: str, made: Flood, most: int) -> None:
@@ -123,6 +115,7 @@ def show(name: str, made: Flood, most: int) -> None:
             "sensor, processor seconds": made.sensor_seconds,
             "softirq, processor seconds (whole machine)": made.softirq_seconds,
             "strangers' packets at the gateway": made.arrived,
+            "of these held off as new connections": made.new_flows,
             "connections, most at a time, of": [max(looks.connections), most],
             "sensor, KiB at the start, most, end": [looks.kib[0], max(looks.kib), looks.kib[-1]],
             "longest command in the namespace, s": round(max(looks.command_seconds), 3),
@@ -162,9 +155,10 @@ def test_a_flood_of_strangers_hurts_nobody_who_is_trusted(
 def assert_all_counted(made: Flood) -> None:
     """Every stranger's packet that came was judged, held off by a limit, or lost because the queue was full: and each stands in a counter."""
     seen = made.seen
-    limited = seen.total("sipsensor_limited_packets_total")
-    judged = seen.total("sipsensor_packets_total") - made.phones.packets
+    limited = seen.total("sipsensor_rate_limited_packets_total") - made.new_flows
+    judged = seen['sipsensor_packets_total{queue="strangers"}']
     lost = seen.total("sipsensor_queue_lost_packets_total")
+    assert seen['sipsensor_packets_total{queue="trusted"}'] == made.phones.packets, seen
     assert limited > 0
     assert judged > 0
     assert limited + judged + lost == made.arrived, seen

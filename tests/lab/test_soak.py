@@ -92,7 +92,7 @@ def judged(ground: Field, seconds: float, first: dict[int, str], folder: Path) -
         seen = samples(live).since(before)
         assert seen.total("sipsensor_packets_total") == heard.packets
         assert seen['sipsensor_verdicts_total{verdict="accept"}'] == heard.packets
-        for name in ("drops", "queue_lost_packets", "uninspected_packets", "limited_packets", "netlink_errors"):
+        for name in ("drops", "queue_lost_packets", "uninspected_packets", "rate_limited_packets", "netlink_errors"):
             assert seen.total(f"sipsensor_{name}_total") == 0, (name, seen)
         return Row(heard, spent / heard.packets * 1e6, (kib, memory(process)))
 

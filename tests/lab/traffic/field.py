@@ -21,6 +21,9 @@ FORGED = {4: "10.80.0.0", 6: "fd80::"}
 """The first of the flood's made-up sources."""
 ALLOWLIST = '[trust]\nallowlist = ["10.71.3.0/24", "fd71:3::/64"]\n'
 RANGES = {4: ("10.71.3.0/24", "10.71.4.0/24", "10.80.0.0/12"), 6: ("fd71:3::/64", "fd71:4::/64", "fd80::/16")}
+"""The networks of these, in this order."""
+LANES = {"trusted": (0,), "strangers": (1, 2)}
+"""Which of them take which queue."""
 SOURCES = 50_000
 
 
@@ -75,6 +78,31 @@ class Field:
     def _mac(self) -> str:
         shown = json.loads(self.network.gateway.run("ip -json link show dev outer"))
         return str(shown[0]["address"])
+
+    def count_arrivals(self) -> None:
+        """Begin to count what arrives at the gateway, before any rule of the sensor's; see ``arrived``."""
+        gateway = self.network.gateway
+        gateway.run("nft add table inet watch")
+        gateway.run("nft 'add chain inet watch first { type filter hook prerouting priority -460; }'")
+        for lane, places in LANES.items():
+            for name in ("towards", "answers"):
+                gateway.run(f"nft add counter inet watch {lane}_{name}")
+            for place in places:
+                there = RANGES[4][place]
+                gateway.run(
+                    f"nft add rule inet watch first ip saddr {there} udp dport 5060 counter name {lane}_towards"
+                )
+                gateway.run(
+                    f"nft add rule inet watch first ip daddr {there} udp sport 5060 counter name {lane}_answers"
+                )
+
+    def arrived(self, lane: str) -> int:
+        """Packets of a lane ("trusted", "strangers"), both directions, that arrived at the gateway; IPv4."""
+        total = 0
+        for name in ("towards", "answers"):
+            listed = self.network.gateway.run(f"nft -j list counter inet watch {lane}_{name}")
+            total += sum(each["counter"]["packets"] for each in json.loads(listed)["nftables"] if "counter" in each)
+        return total
 
     def within(self, folder: Path) -> Field:
         """The same, with its logs elsewhere."""
