@@ -62,6 +62,13 @@ def test_without_names_the_routes_tell_and_our_own_addresses_are_passed_over() -
     assert interfaces.inside_interfaces([], ["192.0.2.0/24", "198.51.100.7", "2001:db8::/64"]) == (5, 6)
 
 
+def test_interfaces_have_names_for_rules_that_outlive_a_number() -> None:
+    assert interfaces.inside_names(["lan1", "lan0", "lan1"], ["192.0.2.0/24"]) == ("lan1", "lan0")
+    assert interfaces.inside_names([], ["192.0.2.0/24", "198.51.100.7", "2001:db8::1"]) == ("lan0", "lan1")
+    with pytest.raises(ConfigError, match=r"network\.inside: there is no interface nope0"):
+        interfaces.inside_names(["nope0"], [])
+
+
 @pytest.mark.parametrize(
     ("named", "protected", "expected"),
     [

@@ -1,0 +1,247 @@
+"""The text of our nft table: sets, the cut of blocked sources, lanes and limits, and the marks taken off again.
+
+Order of the hooks: -450 blocked sources are dropped, before anything puts fragments together; -151 every signalling packet gets its lane;
+then the queueing rules (iptables' mangle table at -150, or -149 here); -148 what comes back from the queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from sipsensor.enforce.rules.plan import KernelPlan, networks
+
+TABLE = "sipsensor"
+LIMITED = ("limited", "limited_flows")
+"""The counters of what the limits stopped (or let through unseen)."""
+STATIC_SETS = ("protected4", "protected6", "trusted_networks4", "trusted_networks6")
+"""Sets whose elements are the plan's; those of the others come and go."""
+
+TRUSTED_SIZE = 65536
+BLOCKED_SIZE = 131072
+BLOCKED_NETWORKS_SIZE = 16384
+
+_SIGNALLING = "meta l4proto { tcp, udp }"
+_FAMILIES = ((4, "ip", "ipv4_addr"), (6, "ip6", "ipv6_addr"))
+
+Defragmenter = Literal["tproxy", "socket", "ct"]
+"""What switches defragmentation on: a rule of the table that nothing reaches, one of iptables, or connection tracking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What this kernel's nftables can do."""
+
+    queue: bool = True
+    """The ``queue`` statement."""
+    defragment: Defragmenter = "tproxy"
+    fib: bool = True
+    """Looking up whether an address is this machine's."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLimit:
+    """New connections of strangers that may be tracked, each with a rate (per second) and a burst: UDP, TCP."""
+
+    udp: tuple[int, int]
+    tcp: tuple[int, int]
+
+
+def table_script(plan: KernelPlan, features: Features, flows: FlowLimit | None = None, *, queue: bool = False) -> str:
+    """Input for ``nft -f``: our table, in place of any that stands, in one transaction.
+
+    ``flows`` where connections are tracked anyway; ``queue`` puts the queueing rules into the table, too.
+    """
+    made = _Table(plan, features, flows)
+    chains = [*made.cut(), *made.defragment(), *made.lanes(), *(made.queue() if queue else ()), *made.after()]
+    body = "\n".join([*made.sets(), *chains])
+    return f"add table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n{body}\n}}\n"
+
+
+def removal_script() -> str:
+    """Input for ``nft -f`` that removes the table, whether or not it stands."""
+    return f"add table inet {TABLE}\ndelete table inet {TABLE}\n"
+
+
+def chain(name: str, *lines: str) -> str:
+    """A chain as nft reads it."""
+    return f"\tchain {name} {{\n" + "".join(f"\t\t{line}\n" for line in lines) + "\t}"
+
+
+def hook(name: str, priority: int, kind: str = "filter") -> str:
+    """The line that makes a chain a base chain."""
+    return f"type {kind} hook {name} priority {priority}; policy accept;"
+
+
+class _Table:
+    def __init__(self, plan: KernelPlan, features: Features, flows: FlowLimit | None) -> None:
+        self.plan = plan
+        self.features = features
+        # In observe mode nothing may be dropped, and a flood in a table that others fill is their choice.
+        self.flows = flows if plan.overflow == "drop" else None
+        self.host = plan.placement == "host"
+        self.inside = f"iifname {{ {', '.join(map(_quoted, plan.inside))} }} " if plan.inside else ""
+        self.ports = f"{{ {', '.join(map(str, plan.ports))} }}"
+
+    def sets(self) -> Iterator[str]:
+        for version, _family, kind in _FAMILIES:
+            yield _set(f"trusted{version}", f"{kind} . inet_service", "timeout", TRUSTED_SIZE)
+            yield _set(f"trusted_hosts{version}", kind, "timeout", TRUSTED_SIZE)
+            yield _set(f"trusted_networks{version}", kind, "interval", elements=networks(self.plan.trusted, version))
+            yield _set(f"blocked{version}", kind, "timeout", BLOCKED_SIZE)
+            yield _set(f"blocked_networks{version}", kind, "interval, timeout", BLOCKED_NETWORKS_SIZE)
+            yield _set(f"protected{version}", kind, "interval", elements=networks(self.plan.protected, version))
+        for name in ("blocked", *LIMITED):
+            yield f"\tcounter {name} {{\n\t}}"
+
+    def cut(self) -> Iterator[str]:
+        """Blocked sources, only towards signalling of the protected; the trusted are looked up first.
+
+        Fragments after the first show no port: those of a host with a trusted port pass. They are harmless without the first one.
+        IPv6 options may push the ports out of the first fragment; then the later ones are dropped here, and it never becomes whole.
+        """
+        sources = [
+            f"{family} saddr @{name}{version} goto blocked_source"
+            for version, family, _ in _FAMILIES
+            for name in ("blocked", "blocked_networks")
+        ]
+        yield chain("cut", hook("prerouting", -450), 'iifname "lo" return', *sources)
+        drop = "counter name blocked drop"
+        local = "fib daddr type local " if self.host and not self.plan.protected and self.features.fib else ""
+        lines = [
+            *self._by_remote("s", "return"),
+            *(f"{local}{to}{_SIGNALLING} th dport {self.ports} {drop}" for to in self._ours("d")),
+            *(f"{family} saddr @trusted_hosts{version} return" for version, family, _ in _FAMILIES),
+        ]
+        for version, family, _ in _FAMILIES:
+            to = f"{family} daddr @protected{version} " if self.plan.protected else f"{local}meta nfproto ipv{version} "
+            later = f"{_SIGNALLING} ip frag-off & 0x1fff != 0" if family == "ip" else "frag frag-off != 0"
+            lines.append(f"{to}{later} {drop}")
+        yield chain("blocked_source", *lines)
+
+    def defragment(self) -> Iterator[str]:
+        """No packet enters these chains of one rule: what they name makes the kernel put datagrams together first."""
+        if self.features.defragment == "tproxy":
+            yield chain("defragment", "meta l4proto udp tproxy to :1")
+        elif self.features.defragment == "ct":
+            yield chain("defragment", "ct state invalid")
+            lines = [f"{_SIGNALLING} th {side}port {self.ports} notrack" for side in "ds"]
+            yield chain("untracked", hook("prerouting", -300), *lines)
+            yield chain("untracked_output", hook("output", -300), *lines)
+
+    def lanes(self) -> Iterator[str]:
+        """Every packet of ours gets its lane. A protected source that did not enter from inside is forged: no trust for it."""
+        if self.host:
+            yield from self._hooked("", -151, input="sort_arriving", output="sort_leaving")
+            own = ["fib saddr type local goto strangers"] if self.features.fib and not self.plan.protected else []
+            yield chain("sort_arriving", self._clear(), *own, *self._forged(), "goto arriving")
+            yield chain("sort_leaving", self._clear(), "goto leaving")
+        else:
+            yield from self._hooked("", -151, forward="sort")
+            leaving = self._entered_inside("goto leaving")
+            yield chain("sort", self._clear(), *leaving, *self._forged(), "goto arriving")
+        yield chain("arriving", *self._by_remote("s", "goto trusted"), "goto strangers")
+        yield chain("leaving", *self._by_remote("d", "goto trusted"), *self._between_protected("goto trusted"))
+        yield chain("trusted", f"meta mark set meta mark | {self.plan.trusted_bit:#010x}")
+        yield chain("strangers", self._rate_limit())
+
+    def queue(self) -> Iterator[str]:
+        """The queueing rules, where the kernel has the statement for them."""
+        target = {"input": "lanes", "output": "lanes"} if self.host else {"forward": "lanes"}
+        yield from self._hooked("queue_", -149, **target)
+        plan = self.plan
+        lines = [f"meta mark & {plan.skip_bit:#010x} != 0 return"]
+        for lane in (1, 0):
+            marked = f"meta mark & {plan.trusted_bit:#010x} != 0 " if lane else ""
+            verdict = f"counter queue num {plan.queues[lane]}" + (" bypass" if plan.bypass[lane] else "")
+            lines += [f"{marked}meta l4proto {transport} {verdict}" for transport in ("udp", "tcp")]
+        yield chain("lanes", *lines)
+
+    def after(self) -> Iterator[str]:
+        """The marks go, so that nobody behind us meets them.
+
+        New flows are limited here and not before the queue: what the sensor drops takes nobody's place.
+        """
+        if self.host:
+            yield from self._hooked("after_", -148, input="settle", output="unmark")
+        else:
+            yield from self._hooked("after_", -148, forward="settle")
+        limit = self._flow_limit()
+        answers = self._entered_inside("goto unmark") if limit and not self.host else []
+        yield chain("settle", *answers, *limit, "goto unmark")
+        yield chain("unmark", self._clear())
+
+    def _hooked(self, prefix: str, priority: int, **targets: str) -> Iterator[str]:
+        """A base chain for each hook named, which sends our packets on: towards the protected, from them, or in forward both."""
+        for name, target in targets.items():
+            lines = [hook(name, priority)]
+            if self.host:
+                lines.append(f'{"iif" if name == "input" else "oif"}name "lo" return')
+            for side in {"input": "d", "output": "s", "forward": "ds"}[name]:
+                lines += [f"{ours}{_SIGNALLING} th {side}port {self.ports} goto {target}" for ours in self._ours(side)]
+            yield chain(prefix + name, *lines)
+
+    def _ours(self, side: str) -> list[str]:
+        """What limits a rule to the protected, for each IP version; one empty text for every address."""
+        if not self.plan.protected:
+            return [""]
+        return [f"{family} {side}addr @protected{version} " for version, family, _ in _FAMILIES]
+
+    def _by_remote(self, side: str, verdict: str) -> list[str]:
+        """Rules for packets whose remote end, source or destination, is trusted."""
+        lines = []
+        for version, family, _ in _FAMILIES:
+            lines.append(f"{_SIGNALLING} {family} {side}addr . th {side}port @trusted{version} {verdict}")
+            lines.append(f"{family} {side}addr @trusted_networks{version} {verdict}")
+        return lines
+
+    def _between_protected(self, verdict: str) -> list[str]:
+        """Two protected ends have no remote one. Either one's trust counts, so that both directions take the same lane."""
+        if self.host or not self.plan.protected:
+            return []
+        lines = []
+        for version, family, _ in _FAMILIES:
+            both = f"{family} daddr @protected{version}"
+            lines.append(f"{both} {_SIGNALLING} {family} saddr . th sport @trusted{version} {verdict}")
+            lines.append(f"{both} {family} saddr @trusted_networks{version} {verdict}")
+        return lines
+
+    def _entered_inside(self, verdict: str) -> list[str]:
+        """Rules of a gateway for packets of the protected, by source and by the interface they came in on."""
+        if not self.inside:
+            return []
+        return [f"{self.inside}{ours}{verdict}" for ours in self._ours("s")]
+
+    def _forged(self) -> list[str]:
+        return [f"{ours}goto strangers" for ours in self._ours("s") if ours]
+
+    def _clear(self) -> str:
+        return f"meta mark & {self.plan.mark:#010x} != 0 meta mark set meta mark & {self.plan.others_bits:#010x}"
+
+    def _rate_limit(self) -> str:
+        burst = max(self.plan.rate // 10, 5)
+        over = f"limit rate over {self.plan.rate}/second burst {burst} packets counter name {LIMITED[0]}"
+        skip = f"meta mark set meta mark | {self.plan.skip_bit:#010x}"
+        return f"{over} {'drop' if self.plan.overflow == 'drop' else skip}"
+
+    def _flow_limit(self) -> list[str]:
+        if self.flows is None:
+            return []
+        fresh = f"meta mark & {self.plan.trusted_bit:#010x} == 0 ct state new ct status ! confirmed"
+        return [
+            f"{fresh} meta l4proto {transport} limit rate over {rate}/second burst {burst} packets counter name {LIMITED[1]} drop"
+            for transport, (rate, burst) in (("udp", self.flows.udp), ("tcp", self.flows.tcp))
+        ]
+
+
+def _set(name: str, kind: str, flags: str, size: int = 0, elements: tuple[str, ...] = ()) -> str:
+    lines = [f"type {kind}", f"flags {flags}"]
+    lines += [f"size {size}"] if size else []
+    lines += [f"elements = {{ {', '.join(elements)} }}"] if elements else []
+    return f"\tset {name} {{\n" + "".join(f"\t\t{line}\n" for line in lines) + "\t}"
+
+
+def _quoted(interface: str) -> str:
+    """The name of an interface for nft, in which a star at the end would mean more than itself."""
+    return f'"{interface}"'

@@ -1,0 +1,45 @@
+"""What the kernel rules have to do, read off the settings: the one place where the two meet."""
+
+from __future__ import annotations
+
+from sipsensor.config.errors import ConfigError
+from sipsensor.config.settings import Fallback, Placement, Settings
+from sipsensor.enforce.rules import KernelPlan
+from sipsensor.model import Mode
+from sipsensor.sources.interfaces import inside_names
+
+_UNQUOTABLE = set('"\\*\n')
+
+
+def kernel_plan(settings: Settings, mode: Mode | None = None) -> KernelPlan:
+    """The plan for this machine, in ``mode`` where that is not the one of the settings. A gateway's routes are looked up now.
+
+    In observe mode the rules never drop: neither above the rate nor while the sensor is dead. Raises ConfigError when an interface that
+    is needed does not exist, or cannot be found by the routes.
+    """
+    network, queue, failure = settings.network, settings.queue, settings.failure
+    observe = (mode or settings.mode) is Mode.OBSERVE
+    gateway = network.placement is Placement.GATEWAY
+    # Only where somebody is named: on a host, public addresses alone must not take the place of "every own address".
+    protected = (*network.protected, *network.public) if network.protected else ()
+    overflow = Fallback.ACCEPT if observe else failure.on_full[0]
+    strangers, trusted = (observe or fallback is Fallback.ACCEPT for fallback in failure.on_death)
+    return KernelPlan(
+        placement="gateway" if gateway else "host",
+        queue=queue.first,
+        ports=tuple(sorted({*network.sip_ports, *network.iax2_ports})),
+        protected=protected,
+        inside=_quotable(inside_names(network.inside, network.protected)) if gateway else (),
+        trusted=settings.trust.allowlist,
+        bypass=(strangers, trusted),
+        rate=queue.stranger_rate,
+        overflow="accept" if overflow is Fallback.ACCEPT else "drop",
+        mark=queue.mark,
+    )
+
+
+def _quotable(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if _UNQUOTABLE & set(name):
+            raise ConfigError([f"network.inside: {name!r}: no rule can name this interface; rename it with ip link"])
+    return names
