@@ -17,6 +17,7 @@ TRUSTED = {4: "10.71.3.10", 6: "fd71:3::10"}
 """The first phone of the range that ``ALLOWLIST`` names."""
 STRANGERS = {4: "10.71.4.10", 6: "fd71:4::10"}
 """The first of a range of ordinary phones that nobody listed."""
+LOCAL_PORTS = {address: port for port, first in ((5060, TRUSTED), (5062, STRANGERS)) for address in first.values()}
 FORGED = {4: "10.80.0.0", 6: "fd80::"}
 """The first of the flood's made-up sources."""
 ALLOWLIST = '[trust]\nallowlist = ["10.71.3.0/24", "fd71:3::/64"]\n'
@@ -36,6 +37,8 @@ class Load:
     mix: str = "options"
     phones: int = 100
     agent: str = "Yealink SIP-T46S 66.86.0.15"
+    patience: float = 2
+    """Seconds for which answers are waited for after the last request."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Field:
         """Phones from ``first`` upwards that begin now."""
         arguments = (
             f"--from {first[version]} --to {PBX[version]} --rate {load.rate} --seconds {load.seconds} "
-            f"--mix {load.mix} --phones {load.phones} --agent '{load.agent}'"
+            f"--mix {load.mix} --phones {load.phones} --agent '{load.agent}' --patience {load.patience} "
+            f"--local {LOCAL_PORTS[first[version]]}"
         )
         return Tool.start(self.network.outside, self.folder, f"{name}-{version}", "phones", arguments)
 

@@ -5,7 +5,7 @@
  * `--mix options` sends OPTIONS; `register` REGISTER, and again with credentials when challenged; `sip` these two and calls (INVITE, ACK, BYE) in turn.
  * `--rate` is how many of these exchanges begin in a second: 1, 2 and 3 requests, 2, 4 and 7 packets. Nothing is sent twice, so that a lost packet is a
  * lost exchange. Times: from sending a request to its first final answer (round trip), and to its arrival at the PBX, which the responder says in X-Arrived (one way).
- * Prints one line of JSON.
+ * Two of them in one namespace want two ports (`--local`). Prints one line of JSON.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -18,7 +18,7 @@ enum { OPTIONS, REGISTER, INVITE };
 
 struct options {
     const char *from, *to, *mix, *agent;
-    int port, cpu;
+    int port, local, cpu;
     uint32_t phones;
     double rate, seconds, patience;
 };
@@ -43,7 +43,7 @@ static int64_t last_answer, last_sent, longest_gap;
 static struct sockaddr_storage pbx, first;
 static socklen_t pbx_size;
 static int fd;
-static struct options o = {.mix = "options", .agent = "Yealink SIP-T46S 66.86.0.15", .port = 5060, .cpu = -1, .phones = 1, .rate = 10, .seconds = 1, .patience = 2};
+static struct options o = {.mix = "options", .agent = "Yealink SIP-T46S 66.86.0.15", .port = 5060, .local = 5060, .cpu = -1, .phones = 1, .rate = 10, .seconds = 1, .patience = 2};
 
 static void keep(struct times *t, int64_t ns) {
     if (t->count == t->room) {
@@ -230,7 +230,7 @@ static void print_times(const char *name, struct times *t) {
 static void read_options(int argc, char **argv) {
     static const struct option KNOWN[] = {
         {"from", 1, 0, 'f'}, {"phones", 1, 0, 'n'}, {"to", 1, 0, 't'}, {"port", 1, 0, 'p'}, {"rate", 1, 0, 'r'}, {"seconds", 1, 0, 's'},
-        {"mix", 1, 0, 'm'}, {"agent", 1, 0, 'a'}, {"patience", 1, 0, 'w'}, {"cpu", 1, 0, 'c'}, {0},
+        {"mix", 1, 0, 'm'}, {"agent", 1, 0, 'a'}, {"patience", 1, 0, 'w'}, {"local", 1, 0, 'l'}, {"cpu", 1, 0, 'c'}, {0},
     };
     int letter;
     while ((letter = getopt_long(argc, argv, "", KNOWN, NULL)) != -1) {
@@ -243,6 +243,7 @@ static void read_options(int argc, char **argv) {
         case 's': o.seconds = atof(optarg); break;
         case 'm': o.mix = optarg; break;
         case 'a': o.agent = optarg; break;
+        case 'l': o.local = atoi(optarg); break;
         case 'w': o.patience = atof(optarg); break;
         case 'c': o.cpu = atoi(optarg); break;
         default: exit(2);
@@ -257,14 +258,14 @@ int main(int argc, char **argv) {
     if (o.cpu >= 0)
         stay_on(o.cpu);
     pbx_size = address(o.to, o.port, &pbx);
-    if (address(o.from, 5060, &first) != pbx_size)
+    if (address(o.from, o.local, &first) != pbx_size)
         die("%s and %s are of two families", o.from, o.to);
     fd = udp_socket(pbx.ss_family, 32 * 1024 * 1024);
     struct sockaddr_storage any;
     address(pbx.ss_family == AF_INET ? "0.0.0.0" : "::", 0, &any);
     ((struct sockaddr_in *)&any)->sin_port = ((struct sockaddr_in *)&first)->sin_port; /* stands at the same place in both families */
     if (bind(fd, (struct sockaddr *)&any, pbx_size) < 0)
-        die("port 5060");
+        die("port %d", o.local);
     end_on_signals();
     run();
     printf("{\"requests\": %lu, \"answered\": %lu, \"lost\": %lu, \"acks\": %lu, \"provisional\": %lu, \"again\": %lu, \"strange\": %lu", requests, answered,
