@@ -42,7 +42,7 @@ from sipsensor.model import Mode
 )
 def command(
     config_file: Path | None, mode: str | None, record: Path | None, events: str | None, state: Path | None
-) -> int:
+) -> None:
     """Judge the packets that netfilter hands over, until SIGTERM or SIGINT; the rules are removed then.
 
     SIGHUP opens the event file anew, for log rotation; with a terminal it says that the terminal is gone, and ends it, too.
@@ -51,7 +51,8 @@ def command(
     settings = _settings(options.settings_of(config_file), mode, events, state)
     sensor = Sensor(settings, output.note, record)
     keeper = Keeper(settings, sensor.protected, sensor.page, output.note)
-    return Supervisor(sensor, keeper, output.note, report, hangup_ends=_has_terminal()).run()
+    supervisor = Supervisor(sensor, keeper, output.note, report, hangup_ends=_has_terminal())
+    click.get_current_context().exit(supervisor.run())
 
 
 def _has_terminal() -> bool:

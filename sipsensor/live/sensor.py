@@ -8,27 +8,26 @@ descriptor would keep a dead queue bound. Rules are the keeper's, restarts the s
 from __future__ import annotations
 
 import gc
-import platform
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from sipsensor import __version__
 from sipsensor.app import build_engine
 from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Fallback, Placement, Settings
-from sipsensor.export.metrics import Endpoint, Series, engine_series, one, registry
+from sipsensor.export.metrics import Endpoint, MetricsError
 from sipsensor.fastpath import examine, tables
 from sipsensor.live.outlets import Outlets
 from sipsensor.live.page import INSIDE_MOST, Lane, LaneNumber, Number, Page, State
+from sipsensor.live.serving import serve_control, serve_metrics
 from sipsensor.model import Arrival, Mode
 from sipsensor.sources import pump as pumps
 from sipsensor.sources.interfaces import inside_interfaces, loopback, own_addresses
-from sipsensor.sources.nfqueue import BoundQueue, QueueError, QueueThread, state
+from sipsensor.sources.nfqueue import BoundQueue, QueueError, QueueThread
 
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a busy thread lets another run: Python's 5 ms would be added to the verdict of a packet that comes meanwhile."""
@@ -63,6 +62,7 @@ class Sensor:
         self.page = page or Page()
         self.protected = network.protected or (own_addresses() if self._host else ())
         self.engine = build_engine(settings, protected=self.protected, report_error=self._engine_failed)
+        self.loaded = time.time()
         self.started = 0.0
         self.pumps: dict[Lane, pumps.Pump] = {}
         self.errors: deque[tuple[float, str]] = deque(maxlen=self.ERRORS)
@@ -72,6 +72,7 @@ class Sensor:
         self._inside = loopback() if self._host else inside_interfaces(network.inside, self.protected)
         self._ticks = 0
         self._rotated = threading.Event()
+        self._endpoint: Endpoint | None = None
 
     def rotate(self) -> None:
         """Go on in a fresh event file soon: the old one was moved away. May be called from a signal handler."""
@@ -86,7 +87,8 @@ class Sensor:
             queues = {lane: self._bind(lane, edges) for lane in Lane}
             turns = pumps.Turns()
             self.pumps = {lane: self._make_pump(lane, queue, turns) for lane, queue in queues.items()}
-            self._serve_metrics(edges)
+            self._endpoint = serve_metrics(self, edges, self.outlets.notices.append)
+            serve_control(self, edges, self.outlets.notices.append)
             threads = [QueueThread(pump, stop) for pump in self.pumps.values()]
             edges.callback(self._end, threads)
             # What was built so far lives as long as the process: the collector need not walk it while packets wait.
@@ -168,18 +170,22 @@ class Sensor:
             numbers=self.page.lane(lane),
         )
 
-    def _serve_metrics(self, edges: ExitStack) -> None:
-        listen = self.settings.metrics.listen
-        if listen:
-            edges.callback(Endpoint(listen, registry(self._series)).close)
-
     def _watch(self, stop: threading.Event) -> None:
         while not stop.wait(self.LOOK):
             if self._rotated.is_set():
                 self._rotated.clear()
-                self.outlets.reopen(self.settings.events.file)
+                self._reopen()
             self._tell_notices()
             self._follow_interfaces()
+
+    def _reopen(self) -> None:
+        """What may have changed on the disk under its name: the event file, the certificate of the metrics."""
+        self.outlets.reopen(self.settings.events.file)
+        if self._endpoint is not None:
+            try:
+                self._endpoint.renew()
+            except MetricsError as error:
+                self.outlets.notices.append(str(error))
 
     def _follow_interfaces(self) -> None:
         """Interfaces come back under other numbers and routes change (the keeper looks); the PBX must not become a forger for it."""
@@ -217,54 +223,6 @@ class Sensor:
         return f"stopped after {sum(pump.packets for pump in of)} packets: " + ", ".join(
             words + [f"{count} {what}" for what, count in faults.items() if count]
         )
-
-    def _series(self) -> Iterator[Series]:
-        yield from engine_series(self.engine.counters)
-        yield from self._pump_series()
-        yield from self._queue_series()
-        posture = (
-            self.settings.mode.value,
-            self.settings.network.placement.value,
-            __version__,
-            platform.python_version(),
-        )
-        yield Series("info", "build", "What runs here", [(posture, 1)], ("mode", "placement", "version", "python"))
-
-    def _pump_series(self) -> Iterator[Series]:
-        pump = self.pumps[Lane.STRANGERS]
-        yield one("counter", "packets", "Packets from the queue", pump.packets)
-        yield one("counter", "packet_bytes", "Bytes of packets from the queue, IP headers included", pump.packet_bytes)
-        answers = [(("accept",), pump.accepted), (("drop",), pump.dropped)]
-        yield Series(
-            "counter", "answers", "What was done with packets: in observe mode all are accepted", answers, ("answer",)
-        )
-        yield one("counter", "truncated_packets", "Packets of which the kernel showed only a part", pump.truncated)
-        yield one("counter", "forged_packets", "Packets with a protected source that came from outside", pump.forged)
-        yield one(
-            "counter",
-            "netlink_errors",
-            "Messages of the queue that were lost, unreadable or refused",
-            pump.netlink_errors,
-        )
-        yield one("counter", "failures", "Exceptions beside the engine", pump.failures + self.outlets.failures)
-        yield one("counter", "lost_writes", "Events and recorded packets that could not be written", self.outlets.lost)
-        if self.outlets.quarantine is not None:
-            yield one(
-                "counter", "quarantined_packets", "Packets kept because the engine failed", self.outlets.quarantine.kept
-            )
-
-    def _queue_series(self) -> Iterator[Series]:
-        queue = state(self.settings.queue.first)
-        if queue is not None:
-            yield one("gauge", "queue_waiting_packets", "Packets that wait in the kernel", queue.waiting)
-            losses = [(("queue",), queue.dropped_full), (("socket",), queue.dropped_socket)]
-            yield Series(
-                "counter",
-                "queue_lost_packets",
-                "Packets that the kernel dropped unseen, by what was full",
-                losses,
-                ("full",),
-            )
 
 
 def accepts_unjudged(settings: Settings, lane: Lane) -> bool:

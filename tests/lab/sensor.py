@@ -60,8 +60,9 @@ class Running:
 def config(folder: Path, text: str) -> Path:
     """A configuration file with its outputs in ``folder``."""
     file = folder / "sipsensor.toml"
-    events, kept = folder / "events.jsonl", folder / "quarantine.pcap"
-    file.write_text(f'{text}\n[events]\nfile = "{events}"\n[quarantine]\nfile = "{kept}"\n')
+    events, kept, control = folder / "events.jsonl", folder / "quarantine.pcap", folder / "control.sock"
+    text += f'\n[events]\nfile = "{events}"\n[quarantine]\nfile = "{kept}"\n'
+    file.write_text(text if "[control]" in text else f'{text}[control]\nsocket = "{control}"\n')
     return file
 
 

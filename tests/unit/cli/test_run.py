@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,38 +13,42 @@ from sipsensor.config.settings import Settings
 from sipsensor.model import Mode
 from tests.unit.cli.conftest import Command
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
 
 class Told:
-    """Takes the place of the sensor, and keeps what it was told. ``during`` happens while it runs."""
+    """Takes the place of the live processes, and keeps what they were told."""
 
     settings: Settings
     record: Path | None
-    stopped: bool
-    rotated: bool
-    during: Callable[[], None]
+    hangup_ends: bool
+    protected = ("192.0.2.10",)
+    page = None
 
     def __init__(self, settings: Settings, say: Callable[[str], None], record: Path | None) -> None:
         del say
-        Told.settings, Told.record, Told.rotated = settings, record, False
+        Told.settings, Told.record = settings, record
 
-    def rotate(self) -> None:
-        Told.rotated = True
 
-    def run(self, stop: threading.Event) -> None:
-        Told.during()
-        Told.stopped = stop.wait(0)
+class Keeper:
+    def __init__(self, settings: Settings, protected: tuple[str, ...], page: object, say: object) -> None:
+        del say
+        assert (settings, protected, page) == (Told.settings, Told.protected, Told.page)
+
+
+class Supervisor:
+    def __init__(self, sensor: Told, keeper: Keeper, say: object, report: object, *, hangup_ends: bool) -> None:
+        assert isinstance(sensor, Told)
+        assert isinstance(keeper, Keeper)
+        del say, report
+        Told.hangup_ends = hangup_ends
+
+    def run(self) -> int:
+        return 0
 
 
 @pytest.fixture(autouse=True)
-def sensor(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    monkeypatch.setattr(run, "Sensor", Told)
-    Told.during = lambda: None
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+def sensor(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, stand_in in (("Sensor", Told), ("Keeper", Keeper), ("Supervisor", Supervisor)):
+        monkeypatch.setattr(run, name, stand_in)
 
 
 def test_without_options_it_runs_as_configured(command: Command) -> None:
@@ -73,6 +74,7 @@ def test_files_go_where_they_are_told_to(command: Command, tmp_path: Path) -> No
     command("run", "--state", tmp_path, "--record", tmp_path / "all.pcap")
     assert Told.settings.events.file == str(tmp_path / "events.jsonl")
     assert Told.settings.quarantine.file == str(tmp_path / "quarantine.pcap")
+    assert Told.settings.control.socket == str(tmp_path / "control.sock")
     assert Told.record == tmp_path / "all.pcap"
     command("run", "--state", tmp_path, "--events", "-")
     assert Told.settings.events.file == "-"
@@ -87,15 +89,16 @@ def test_files_that_are_switched_off_stay_off(command: Command, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-@pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_stops_it(
+def test_a_hangup_is_the_end_of_a_terminal_only(
     command: Command,
     monkeypatch: pytest.MonkeyPatch,
-    number: signal.Signals,
     terminal: bool,  # noqa: FBT001
 ) -> None:
     monkeypatch.setattr(run, "_has_terminal", lambda: terminal)
-    Told.during = lambda: os.kill(os.getpid(), number)
     command("run")
-    rotates = number == signal.SIGHUP and not terminal
-    assert (Told.stopped, Told.rotated) == (not rotates, rotates)
+    assert Told.hangup_ends is terminal
+
+
+def test_its_exit_status_is_the_supervisors(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Supervisor, "run", lambda _: 2)
+    command("run", code=2)

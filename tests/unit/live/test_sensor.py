@@ -113,6 +113,7 @@ def settings(tmp_path: Path) -> Settings:
         mode=Mode.ENFORCE,
         metrics=replace(plain.metrics, listen="127.0.0.1:0"),
         events=replace(plain.events, file=str(tmp_path / "events.jsonl")),
+        control=replace(plain.control, socket=str(tmp_path / "control.sock")),
         quarantine=replace(plain.quarantine, file=str(tmp_path / "state" / "quarantine.pcap")),
     )
 
@@ -333,6 +334,7 @@ def test_everything_can_be_switched_off(kernel: Kernel, settings: Settings, tmp_
         metrics=replace(settings.metrics, listen=""),
         events=replace(settings.events, file=""),
         quarantine=replace(settings.quarantine, file=""),
+        control=replace(settings.control, socket=""),
     )
     running = Started(off)
     assert kernel.judge(1, SCANNER) == DROP
