@@ -95,6 +95,10 @@ test-all: setup-test ## everything, the long parts included
 	@$(MAKE) --no-print-directory bench
 	@$(PYTEST)
 
+.PHONY: lab-asterisk
+lab-asterisk: setup-test ## a real Asterisk 22 behind the sensor; fetched from Debian sid into build/ the first time (root, 330 MB)
+	@$(PYTEST) tests/lab/test_asterisk.py
+
 .PHONY: setup-test
 setup-test: $(VENV)/.dev build
 	@.ci/system-packages test || { test "$${CI:-}" != true && echo 'make: going on; what needs them is skipped' >&2; }
@@ -132,7 +136,7 @@ clean: ## remove what was built; .venv and ./var stay
 
 .PHONY: help
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.runtime: $(PACKAGE) .ci/runtime.txt
 	@.ci/system-packages run
