@@ -48,13 +48,15 @@ class Running:
         return self.process.wait(10)
 
     def metric(self, sample: str) -> float:
-        """The value of one sample line, named with its labels."""
+        """The value of a sample, named with its labels; without any, the sum of all samples of that name."""
         ask = f"import urllib.request as u; print(u.urlopen('http://{METRICS}/metrics', timeout=5).read().decode())"
+        found = []
         for line in self.space.run(f'python3 -c "{ask}"').splitlines():
             name, _, value = line.rpartition(" ")
-            if name == sample:
-                return float(value)
-        raise AssertionError(f"no sample {sample}")
+            if sample in {name, name.partition("{")[0]} and not line.startswith("#"):
+                found.append(float(value))
+        assert found, f"no sample {sample}"
+        return sum(found)
 
 
 def config(folder: Path, text: str) -> Path:
