@@ -48,15 +48,22 @@ class Running:
         return self.process.wait(10)
 
     def metric(self, sample: str) -> float:
-        """The value of a sample, named with its labels; without any, the sum of all samples of that name."""
+        """The sum of all samples of that name that have these labels, as in ``name{reason="LIMIT"}``."""
         ask = f"import urllib.request as u; print(u.urlopen('http://{METRICS}/metrics', timeout=5).read().decode())"
+        wanted, labels = _parts(sample)
         found = []
         for line in self.space.run(f'python3 -c "{ask}"').splitlines():
-            name, _, value = line.rpartition(" ")
-            if sample in {name, name.partition("{")[0]} and not line.startswith("#"):
+            text, _, value = line.rpartition(" ")
+            name, having = _parts(text)
+            if name == wanted and labels <= having:
                 found.append(float(value))
         assert found, f"no sample {sample}"
         return sum(found)
+
+
+def _parts(sample: str) -> tuple[str, set[str]]:
+    name, _, labels = sample.partition("{")
+    return name, set(labels.rstrip("}").split(",")) - {""}
 
 
 def config(folder: Path, text: str) -> Path:
