@@ -28,7 +28,7 @@ class Keeper:
 
     LOOK = 1.0
     """Seconds between two looks at the rules."""
-    COUNT = 2
+    COUNT = 4
     """Looks between two readings of the rules' counters: each runs a tool for each IP version."""
     ROUTES = 10
     """Looks between two look-ups of the routes, where nothing calls for one sooner."""

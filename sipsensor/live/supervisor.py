@@ -35,11 +35,13 @@ Looks are counted and not seconds: after a pause of the whole machine everybody 
 """
 KEEPER_STANDSTILL = 600
 """Looks without a look of the keeper's: its tools may take their time, but each of them is ended after ten seconds."""
+LOSSES = 5
+"""Looks between two readings of what the kernel dropped."""
 START_PATIENCE = 60.0
 END_PATIENCE = 20.0
 STEADY = 60.0
 """Seconds after which a sensor counts as started well."""
-BACKOFF = (0.0, 0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
+BACKOFF = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before the next start, by how many starts in a row did not last."""
 
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
@@ -69,12 +71,16 @@ class Child:
         self.due = 0.0
 
     def start(self) -> None:
-        """Fork it."""
+        """Fork it; where the system cannot, it is due again later."""
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
         self.since = time.monotonic()
-        self.process = os.fork()
+        try:
+            self.process = os.fork()
+        except OSError:
+            self._failed()
+            return
         if self.process == 0:
             self._live(parent)
 
@@ -112,10 +118,14 @@ class Child:
         if not done:
             return None
         self.process = 0
-        lasted = time.monotonic() - self.since >= STEADY
-        self.failures = 0 if lasted else self.failures + 1
-        self.due = time.monotonic() + BACKOFF[min(self.failures, len(BACKOFF) - 1)]
+        if time.monotonic() - self.since >= STEADY:
+            self.failures = 0
+        self._failed()
         return os.waitstatus_to_exitcode(status)
+
+    def _failed(self) -> None:
+        self.failures += 1
+        self.due = time.monotonic() + BACKOFF[min(self.failures, len(BACKOFF)) - 1]
 
     def send(self, number: signal.Signals) -> None:
         """A signal, if it lives."""
@@ -153,7 +163,7 @@ class Supervisor:
         self._still = dict.fromkeys(Lane, 0)
         self._lost = dict.fromkeys(Lane, 0)
         self._served = 0.0
-        self._keeper_loops = self._keeper_still = 0
+        self._looks = self._keeper_loops = self._keeper_still = 0
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT, then take everything down in order. Returns the exit status: a child's where its start failed."""
@@ -224,7 +234,9 @@ class Supervisor:
             self._ending = True
 
     def _look(self) -> None:
-        self._see_losses()
+        self._looks += 1
+        if self._looks % LOSSES == 0:
+            self._see_losses()
         status = self.sensor.ended()
         if status is not None:
             self._sensor_ended(f"the sensor {_how(status)}")

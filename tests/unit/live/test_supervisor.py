@@ -268,6 +268,18 @@ def test_a_child_that_does_not_end_is_killed(make: Maker, monkeypatch: pytest.Mo
     assert "sipsensor-queue did not end within 0.5 s and is killed" in running.said
 
 
+def test_a_fork_that_fails_is_tried_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", refuse)
+    child = Child("x", Fake(Page(), tmp_path / "said", refuses).run, lambda _: 5)
+    child.start()
+    child.start()
+    assert (child.process, child.failures) == (0, 2)
+    assert child.due > time.monotonic()
+
+
 def test_a_child_takes_its_exit_status_from_the_report(tmp_path: Path) -> None:
     fake = Fake(Page(), tmp_path / "said", refuses)
     child = Child("x", fake.run, lambda _: 5)
