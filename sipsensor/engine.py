@@ -17,12 +17,12 @@ from sipsensor.model import Arrival, Decision, Direction, Reason, Verdict
 from sipsensor.protocols import sip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sipsensor.decide.policy import Policy
     from sipsensor.detect.base import Detector
     from sipsensor.fastpath import examine
-    from sipsensor.model import Alert, Observation, Packet
+    from sipsensor.model import Alert, Observation, Packet, Table
     from sipsensor.protocols.base import Malformed
     from sipsensor.reassembly.assembler import Assembler
     from sipsensor.track.tracker import Tracker
@@ -85,6 +85,13 @@ class Engine:
         self.tracker.tick(now)
         for detector in self.detectors:
             detector.tick(now)
+
+    def tables(self) -> Iterator[Table]:
+        """How full every bounded table is. May be called from any thread."""
+        yield from self.assembler.tables()
+        yield from self.tracker.tables()
+        for detector in self.detectors:
+            yield from detector.tables()
 
     def _judge(self, examined: examine.Examined) -> Decision:
         if examined.arrival == _FORGED:

@@ -319,6 +319,16 @@ class Limit:
     seconds: int
 
 
+class Table(NamedTuple):
+    """How full a bounded table is. Whoever has one names it; metrics and ``status`` show all of them."""
+
+    name: str
+    entries: int
+    capacity: int
+    evictions: int
+    """Entries that had to make room for others since the start."""
+
+
 class Message(Protocol):
     """What every protocol's view of a message offers to the tracker."""
 

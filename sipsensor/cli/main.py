@@ -27,6 +27,7 @@ COMMANDS = {
     "replay": Entry("sipsensor.cli.replay", "Judge capture files and tell what was found."),
     "explain": Entry("sipsensor.cli.explain", "Tell what each step said of one packet, and why it got its verdict."),
     "check": Entry("sipsensor.cli.check", "Check a configuration and its signatures, and tell what they would do."),
+    "status": Entry("sipsensor.cli.status", "Tell how the running sensor does."),
     "rules": Entry("sipsensor.cli.rules", "List the rules that can fire; print, apply and remove the kernel's."),
     "signatures": Entry("sipsensor.cli.signatures", "List, show and test signatures."),
     "version": Entry("sipsensor.cli.version", "Print the version."),
@@ -36,10 +37,10 @@ COMMANDS = {
 _USER_ERRORS = frozenset(
     {
         "sipsensor.config.errors.ConfigError",
-        "sipsensor.enforce.queue_rules.RulesError",
+        "sipsensor.control.ControlError",
         "sipsensor.enforce.rules.tools.RulesError",
         "sipsensor.export.events.log.EventLogError",
-        "sipsensor.export.metrics.MetricsError",
+        "sipsensor.export.metrics.endpoint.MetricsError",
         "sipsensor.signatures.schema.SignatureError",
         "sipsensor.sources.nfqueue.QueueError",
         "sipsensor.sources.pcap.base.CaptureError",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sipsensor.model import Alert, Direction, Interest, Observation, Rule
+    from sipsensor.model import Alert, Direction, Interest, Observation, Rule, Table
 
 
 class SignatureRules(Protocol):
@@ -58,6 +58,10 @@ class Detector(Protocol):
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """The rules that fire on this observation. Never raises on what came off the wire."""
+        ...
+
+    def tables(self) -> Sequence[Table]:
+        """How full its tables are, each under a name that no other room uses; empty when it keeps none."""
         ...
 
     def tick(self, now: int) -> None:

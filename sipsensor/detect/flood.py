@@ -23,6 +23,7 @@ from sipsensor.model import (
     Limit,
     Reason,
     Rule,
+    Table,
     When,
 )
 
@@ -134,6 +135,16 @@ class Flood:
         if not (over_any or over or over_aor):
             return ()
         return self._alerts(observation, over_any, over, over_aor)
+
+    def tables(self) -> Sequence[Table]:
+        """The four tables of buckets."""
+        held = {
+            "flood_register_source": self.registers,
+            "flood_register_aor": self.aors,
+            "flood_invite_source": self.invites,
+            "flood_any_source": self.any,
+        }
+        return [Table(name, table.fill, table.capacity, table.evictions) for name, table in held.items()]
 
     def tick(self, now: int) -> None:
         """The buckets leak by themselves."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sipsensor.detect.base import Services
-    from sipsensor.model import Observation
+    from sipsensor.model import Observation, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +156,10 @@ class MalformedShapes:
             if shapes:
                 found.append(Alert(rule, observation, {"shape": " ".join(shapes)}))
         return found
+
+    def tables(self) -> Sequence[Table]:
+        """It keeps none."""
+        return ()
 
     def tick(self, now: int) -> None:
         """Keeps no state."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sipsensor.detect.base import Services
     from sipsensor.fastpath import examine
-    from sipsensor.model import Observation, Rule
+    from sipsensor.model import Observation, Rule, Table
 
 HEADER_ORDER = "header-order"
 """Stands among a rule's fields for the names of all header fields, in their order."""
@@ -78,6 +78,10 @@ class Scanner:
                 if rule.id not in alerts:
                     alerts[rule.id] = Alert(rule, observation, evidence(examined, signatures.fields[index]))
         return list(alerts.values())
+
+    def tables(self) -> Sequence[Table]:
+        """It keeps none."""
+        return ()
 
     def tick(self, now: int) -> None:
         """Nothing is remembered."""

@@ -13,6 +13,7 @@ from sipsensor.reassembly.fragments import Fragments
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sipsensor.model import Table
 
 _FRAGMENT = examine.DECODED_FRAGMENT
 _TCP = 6
@@ -50,6 +51,10 @@ class Assembler:
             messages.append(following)
             following = following.following()
         return messages
+
+    def tables(self) -> Sequence[Table]:
+        """How full its tables are."""
+        return self.fragments.tables()
 
     def tick(self, now: int) -> None:
         """Free what timed out."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.model import NANOSECONDS
+from sipsensor.model import NANOSECONDS, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sipsensor.fastpath import examine
 
 DATAGRAM_MAX = 65_535
@@ -46,6 +48,10 @@ class Fragments:
 
     def __len__(self) -> int:
         return len(self._unfinished)
+
+    def tables(self) -> Sequence[Table]:
+        """How full it is."""
+        return (Table("fragments", len(self._unfinished), self._max, self.evicted),)
 
     def add(self, piece: examine.Examined, examiner: examine.Examiner) -> examine.Examined | None:
         """The whole datagram when ``piece`` completes one, else None."""

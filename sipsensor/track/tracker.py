@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from sipsensor.model import Direction, Observation, Standing, kind_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sipsensor.fastpath import examine
+    from sipsensor.model import Table
     from sipsensor.protocols.base import Malformed
     from sipsensor.protocols.sip import SipMessage
     from sipsensor.track.direction import Directions
@@ -33,6 +36,10 @@ class Tracker:
         if request and direction == _INBOUND:
             observation.repeats = self.transactions.repeats(examined)
         return observation
+
+    def tables(self) -> Sequence[Table]:
+        """How full its tables are."""
+        return self.transactions.tables()
 
     def tick(self, now: int) -> None:
         """Nothing here needs freeing: the tables are bounded and age by themselves."""

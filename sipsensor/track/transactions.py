@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sipsensor.fastpath import examine, tables
+from sipsensor.model import Table
 
 TRANSACTION_SECONDS = 32
 """64 * T1, RFC 3261 17.1.1.2: the longest that a client retransmits."""
@@ -17,3 +20,7 @@ class Transactions:
     def repeats(self, examined: examine.Examined) -> int:
         """How many datagrams of this transaction came before this one. 0 for a message that names no transaction."""
         return self.table.touch(examined.transaction_key, examined.ts)
+
+    def tables(self) -> Sequence[Table]:
+        """How full it is."""
+        return (Table("transactions", self.table.fill, self.table.capacity, self.table.evictions),)

@@ -24,6 +24,7 @@ from sipsensor.model import (
     Observation,
     Reason,
     Rule,
+    Table,
     Verdict,
     When,
 )
@@ -61,6 +62,9 @@ class Watcher:
     def observe(self, observation: Observation) -> Sequence[Alert]:
         self.seen.append(observation)
         return self.answer(observation) if self.answer else ()
+
+    def tables(self) -> Sequence[Table]:
+        return ()
 
     def tick(self, now: int) -> None:
         self.ticks.append(now)

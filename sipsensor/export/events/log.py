@@ -6,14 +6,14 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from sipsensor.export.events.build import Event, event_of, timestamp
 from sipsensor.export.events.volume import LeftOut, VolumeCap
 from sipsensor.fastpath import examine
-from sipsensor.model import Decision
+from sipsensor.model import Decision, Table
 
 STANDARD_OUTPUT = "-"
 
@@ -80,6 +80,10 @@ class EventLog:
     def left_out(self) -> int:
         """Events not written for their volume since the start."""
         return self._cap.left_out if self._cap else 0
+
+    def tables(self) -> Sequence[Table]:
+        """How full the tables of the cap are."""
+        return self._cap.tables() if self._cap else ()
 
     def packet(self, examined: examine.Examined, decision: Decision) -> None:
         """What is to be told of one packet."""

@@ -7,11 +7,11 @@ A flood must not become a flood of log lines. What is written last after silence
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sipsensor.fastpath import tables
-from sipsensor.model import NANOSECONDS, Limit
+from sipsensor.model import NANOSECONDS, Limit, Table
 
 SOURCES_MAX = 16_384
 
@@ -52,6 +52,10 @@ class VolumeCap:
             return -1
         waiting = self._waiting.pop(key, None)
         return waiting.events if waiting else 0
+
+    def tables(self) -> Sequence[Table]:
+        """How full the table of sources and rules is."""
+        return (Table("event_volume", self._table.fill, self._table.capacity, self._table.evictions),)
 
     def settled(self, now: int) -> Iterator[LeftOut]:
         """What was left out of sources that have been silent for the limit's time; each is told once."""

@@ -1,0 +1,169 @@
+"""``sipsensor status``: how the running sensor does."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sipsensor import __version__
+from sipsensor.cli import options, output
+from sipsensor.cli.main import NO
+from sipsensor.control import ControlError
+from sipsensor.control.client import ask
+from sipsensor.export.events.text import shown
+
+Answer = Mapping[str, Any]
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_MICRO = 1e6
+
+
+@click.command("status")
+@options.config
+@click.option(
+    "--socket",
+    metavar="PATH",
+    help="The sensor's control socket. In place of control.socket.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON: times in seconds.")
+def command(config_file: Path | None, socket: str | None, *, as_json: bool) -> int:
+    """Ask the running sensor how it does: queues, rates, what passed uninspected, kernel rules, tables, last errors.
+
+    Exit 1 when no sensor answers, or when it is not well: the line "troubles" says why. Rates are those of the last ten seconds.
+    """
+    path = socket or options.settings_of(config_file).control.socket
+    if not path:
+        raise click.UsageError(
+            "control.socket is empty, so the sensor listens nowhere; set it, or name a socket with --socket."
+        )
+    try:
+        answer = ask(path, "status")
+    except ControlError as error:
+        output.note(shown(str(error)))
+        return NO
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+        return NO if answer.get("troubles") else 0
+    try:
+        _print(answer)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        said = shown(str(answer.get("version", "unknown")))
+        output.note(f"the sensor is of version {said}, and this command of {__version__}: ask with --json")
+        return NO
+    return NO if answer.get("troubles") else 0
+
+
+def _print(answer: Answer) -> None:
+    """For people. Everything came through a socket, so everything is escaped."""
+    output.pairs("", [(name, shown(value)) for name, value in _posture(answer)], indent=0)
+    click.echo("")
+    output.table(
+        "Queues",
+        ("queue", "number", "waiting", "packets", "dropped", "lost", "uninspected", "p50", "p99"),
+        _queues(answer),
+    )
+    output.pairs("Judged", _judged(answer))
+    click.echo("")
+    output.table("Tables", ("table", "entries", "capacity", "fill", "evictions"), _tables(answer))
+    faults = list(_faults(answer))
+    output.pairs("Faults", faults or [("none", "")])
+    errors = answer["errors"]
+    if errors:
+        click.echo("")
+        output.pairs("Last errors", [(_moment(error["time"]), shown(str(error["line"]))) for error in errors])
+
+
+def _posture(answer: Answer) -> Iterator[tuple[str, str]]:
+    yield "sipsensor", f"{answer['version']}, process {answer['process']}, up {_span(answer['uptime'])}"
+    troubles: Sequence[str] = answer["troubles"]
+    yield "troubles", troubles[0] if troubles else "none"
+    for trouble in troubles[1:]:
+        yield "", trouble
+    yield "mode", f"{answer['mode']}, on a {answer['placement']}"
+    protected = [str(each) for each in answer["protected"] or answer["inside"]]
+    yield "protects", ", ".join(protected) or "every address it sees"
+    rules = answer["rules"]
+    stand = "in place" if rules["in_place"] else "NOT in place"
+    again = (
+        f", put back {rules['put_back']} times, missing for at most {_span(rules['missing_seconds'])}"
+        if rules["put_back"]
+        else ""
+    )
+    yield "rules", f"{stand} ({rules['backend']}), looked at {_span(rules['last_look'])} ago{again}"
+    rates = answer["rates"]
+    shown_rates = {
+        "packets/s": rates["packets"],
+        "kB/s": rates["bytes"] / 1000,
+        "messages/s": rates["messages"],
+        "drops/s": rates["drops"],
+    }
+    yield "rates", ", ".join(f"{rate:.1f} {unit}" for unit, rate in shown_rates.items())
+
+
+def _queues(answer: Answer) -> Iterator[tuple[str, ...]]:
+    for queue in answer["queues"]:
+        waiting = "unknown" if queue["waiting"] is None else f"{queue['waiting']}/{queue['capacity']}"
+        lost = "unknown" if queue["lost"] is None else str(queue["lost"])
+        uninspected = str(queue["uninspected"]) if answer["uninspected_reckoned"] else "unknown"
+        latencies = (_latency(queue["latency_p50"]), _latency(queue["latency_p99"]))
+        counts = (str(queue["packets"]), str(queue["dropped"]), lost, uninspected)
+        yield (shown(str(queue["queue"])), str(queue["number"]), waiting, *counts, *latencies)
+
+
+def _judged(answer: Answer) -> Iterator[tuple[str, object]]:
+    yield "messages", f"{answer['messages']}, and {answer['malformed']} malformed"
+    yield "verdicts", f"{answer['verdicts']['accept']} to accept, {answer['verdicts']['drop']} to drop"
+    drops = [f"{reason} {count}" for reason, count in answer["drops"].items() if count]
+    yield "drops", shown(", ".join(drops)) or "none"
+    alerts = [f"{rule} {count}" for rule, count in answer["alerts"].items() if count]
+    yield "alerts", shown(", ".join(alerts)) or "none"
+    yield "rate limited", answer["rate_limited"]
+
+
+def _tables(answer: Answer) -> Iterator[tuple[str, ...]]:
+    for table in answer["tables"]:
+        entries, capacity = table["entries"], table["capacity"]
+        yield (
+            shown(str(table["name"])),
+            str(entries),
+            str(capacity),
+            f"{entries / max(capacity, 1):.1%}",
+            str(table["evictions"]),
+        )
+
+
+def _faults(answer: Answer) -> Iterator[tuple[str, object]]:
+    for name in ("restarts", "hangs", "engine_errors", "failures", "lost_writes", "events_left_out", "quarantined"):
+        if answer[name]:
+            yield name.replace("_", " "), answer[name]
+    for name in ("unjudged_accepted", "unjudged_dropped", "forged", "truncated", "netlink_errors"):
+        count = sum(queue[name] for queue in answer["queues"])
+        if count:
+            yield name.replace("_", " "), count
+
+
+def _latency(seconds: float | None) -> str:
+    return "-" if seconds is None else f"<{seconds * _MICRO:.0f} µs"
+
+
+def _span(seconds: float) -> str:
+    """A time in the two largest units."""
+    whole = int(seconds)
+    if whole < _MINUTE:
+        return f"{seconds:.1f} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+
+
+def _moment(seconds: float) -> str:
+    ago = time.time() - seconds
+    return f"{datetime.fromtimestamp(seconds, UTC).astimezone():%Y-%m-%d %H:%M:%S} ({_span(max(0.0, ago))} ago)"
