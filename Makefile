@@ -33,6 +33,14 @@ demo: ## what an attacker gets without and with the sensor, side by side, in und
 	@.ci/system-packages demo
 	@$(BIN)/python -m tests.lab.demo
 
+.PHONY: install
+install: ## install the service on this machine: /opt/sipsensor, unit, configuration where there is none; starts nothing (DESTDIR=, PREFIX=)
+	@deploy/installer install
+
+.PHONY: uninstall
+uninstall: ## take it away; configuration, state and logs stay, unless PURGE=1
+	@deploy/installer uninstall
+
 ##@ Working on it
 
 .PHONY: build
