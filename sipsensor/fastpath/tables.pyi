@@ -38,6 +38,23 @@ class SeenTable:
     capacity: int
     evictions: int
 
+class Records:
+    """``width`` (1 to 8) 64-bit numbers for each key, until a time that the writer sets. Raises ValueError for another width."""
+
+    def __init__(self, capacity: int, width: int) -> None: ...
+    def get(self, key: int, now: int) -> tuple[int, ...] | None:
+        """The key's numbers; None when it is not held, or its time ran out."""
+    def until(self, key: int, now: int) -> int:
+        """The time until which it is held; 0 when it is not."""
+    def put(self, key: int, now: int, until: int, numbers: Sequence[int], rank: int = 0) -> bool:
+        """Hold ``numbers`` until then, in place of what was held. False when all that its set holds outranks it."""
+    def forget(self, key: int) -> None:
+        """Hold it no longer."""
+    def clear(self) -> None: ...
+    fill: int
+    capacity: int
+    evictions: int
+
 class Networks:
     """A set of IP networks; look-up by binary search over merged ranges. Raises ValueError for text that is no network or address."""
 

@@ -19,6 +19,7 @@ from sipsensor.fastpath.hashing cimport Hash, hash_end, hash_part, hash_start
 cdef enum:
     WAYS = 8
     LIMITS_MAX = 4
+    WORDS_MAX = 8
 
 cdef int64_t SECOND = 1_000_000_000
 
@@ -199,6 +200,81 @@ cdef class SeenTable(_Table):
         self._touch(slot, 0)
         self.slots[slot].count += 1
         return self.slots[slot].count - 1
+
+
+cdef class Records(_Table):
+    """A few numbers for each key, until a time that the writer sets."""
+
+    cdef int width
+    cdef int64_t *words                     # per slot: the time until which it holds, then its numbers
+
+    def __cinit__(self, int capacity, int width):
+        if not 1 <= width <= WORDS_MAX:
+            raise ValueError(f"a record has 1 to {WORDS_MAX} numbers, not {width}")
+        self.width = width + 1
+        self.words = <int64_t *> calloc(<size_t> self.capacity * self.width, sizeof(int64_t))
+        if self.words == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.words)
+
+    cdef int64_t *_held(self, uint64_t key, int64_t now) noexcept nogil:
+        """The key's time and numbers, or NULL; what ran out is gone."""
+        cdef int slot = self._find(key) if key else -1
+        if slot < 0:
+            return NULL
+        if self.words[slot * self.width] <= now:
+            self.slots[slot].key = 0
+            self.fill -= 1
+            return NULL
+        self._touch(slot, self.slots[slot].rank)
+        return self.words + slot * self.width
+
+    def get(self, uint64_t key, int64_t now):
+        """Its numbers as a tuple; None for a key that is not held."""
+        cdef int64_t *words = self._held(key, now)
+        cdef int i
+        return None if words == NULL else tuple([words[1 + i] for i in range(self.width - 1)])
+
+    def until(self, uint64_t key, int64_t now):
+        """The time until which it is held; 0 for a key that is not."""
+        cdef int64_t *words = self._held(key, now)
+        return 0 if words == NULL else words[0]
+
+    def put(self, uint64_t key, int64_t now, int64_t until, numbers, uint32_t rank=0):
+        """Hold ``numbers`` until then. False when all that its set holds outranks it, or there is nothing to key."""
+        cdef int slot, i
+        if key == 0 or len(numbers) != self.width - 1:
+            return False
+        slot = self._find(key)
+        if slot < 0:
+            slot = self._spent(key, now)
+            if slot < 0:
+                slot = self._room(key, now, rank)
+            if slot < 0:
+                return False
+        self._touch(slot, rank)
+        self.words[slot * self.width] = until
+        for i in range(self.width - 1):
+            self.words[slot * self.width + 1 + i] = numbers[i]
+        return True
+
+    cdef int _spent(self, uint64_t key, int64_t now) noexcept nogil:
+        """A slot of the key's set whose time ran out, taken over for it; -1 when there is none."""
+        cdef int base = <int> ((key & self.mask) * WAYS), i
+        for i in range(base, base + WAYS):
+            if self.slots[i].key and self.words[i * self.width] <= now:
+                self.slots[i].key, self.slots[i].since, self.slots[i].count = key, now, 0
+                return i
+        return -1
+
+    def forget(self, uint64_t key):
+        """Hold it no longer."""
+        cdef int slot = self._find(key) if key else -1
+        if slot >= 0:
+            self.slots[slot].key = 0
+            self.fill -= 1
 
 
 _MAPPED = ipaddress.ip_network("::ffff:0:0/96")
