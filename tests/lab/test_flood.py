@@ -86,10 +86,10 @@ def flood(ground: Field, running: Running, kind: str, seconds: float) -> Flood:
         phones = ground.phones(TRUSTED, load)
         generator = ground.flood(RATE, seconds, kind)
         try:
-            while generator.process.poll() is None:
+            while generator.going:
                 watched.look(running)
                 time.sleep(0.3)
-            flooded = ground.flooded(generator, seconds + 20)
+            flooded = generator.flooded(seconds + 20)
             spent, soft = processor_seconds(running.process.pid) - spent, softirq_seconds() - soft
             heard = Heard.of(phones.figures(seconds + 30))
         finally:
