@@ -32,7 +32,7 @@ _MICRO = 1e6
     help="The sensor's control socket. In place of control.socket.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON: times in seconds.")
-def command(config_file: Path | None, socket: str | None, *, as_json: bool) -> int:
+def command(config_file: Path | None, socket: str | None, *, as_json: bool) -> None:
     """Ask the running sensor how it does: queues, rates, what passed uninspected, kernel rules, tables, last errors.
 
     Exit 1 when no sensor answers, or when it is not well: the line "troubles" says why. Rates are those of the last ten seconds.
@@ -46,17 +46,22 @@ def command(config_file: Path | None, socket: str | None, *, as_json: bool) -> i
         answer = ask(path, "status")
     except ControlError as error:
         output.note(shown(str(error)))
-        return NO
+        raise click.exceptions.Exit(NO) from None
     if as_json:
         click.echo(json.dumps(answer, indent=2))
-        return NO if answer.get("troubles") else 0
+    else:
+        _show(answer)
+    if answer.get("troubles"):
+        raise click.exceptions.Exit(NO)
+
+
+def _show(answer: Answer) -> None:
     try:
         _print(answer)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         said = shown(str(answer.get("version", "unknown")))
         output.note(f"the sensor is of version {said}, and this command of {__version__}: ask with --json")
-        return NO
-    return NO if answer.get("troubles") else 0
+        raise click.exceptions.Exit(NO) from None
 
 
 def _print(answer: Answer) -> None:

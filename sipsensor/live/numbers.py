@@ -18,8 +18,8 @@ from sipsensor.detect.scanner import Scanner
 from sipsensor.export.metrics import Distribution, Series, engine_series, one, table_series
 from sipsensor.live.page import Lane, LaneNumber, Number, Page
 from sipsensor.model import Mode, Rule, Table
+from sipsensor.sources import pump as pumping
 from sipsensor.sources.nfqueue import QueueState, state
-from sipsensor.sources.pump import LATENCY_BOUNDS
 
 BACKENDS = ("unknown", "nftables", "iptables", "none")
 """What queues packets, by its number in the page."""
@@ -42,7 +42,7 @@ class PumpNumbers(Protocol):
 
     @property
     def latency(self) -> tuple[int, ...]:
-        """Packets by the time they took, as LATENCY_BOUNDS has it."""
+        """Packets by the time they took, as pumping.LATENCY_BOUNDS has it."""
 
 
 class EventNumbers(Protocol):
@@ -160,7 +160,7 @@ class Numbers:
         yield Series("counter", "answers", doc, answers, ("queue", "answer"))
         doc = "Time from receiving a packet to its answer"
         spent = [(name, pump.latency, pump.latency_total) for name, pump in lanes]
-        yield Distribution("verdict_latency_seconds", doc, LATENCY_BOUNDS, spent, queue)
+        yield Distribution("verdict_latency_seconds", doc, pumping.LATENCY_BOUNDS, spent, queue)
         doc = "Packets of which the kernel showed only the first 65,531 bytes"
         yield Series("counter", "truncated_packets", doc, [(name, pump.truncated) for name, pump in lanes], queue)
         doc = "Packets with a protected source that came from outside"

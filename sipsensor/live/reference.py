@@ -18,8 +18,8 @@ from sipsensor.export.events import EventLog, VolumeCap
 from sipsensor.export.metrics import registry
 from sipsensor.live.numbers import Numbers
 from sipsensor.live.page import Lane, Page
+from sipsensor.sources import pump as pumping
 from sipsensor.sources.nfqueue import QueueState
-from sipsensor.sources.pump import LATENCY_BOUNDS
 
 HEAD = """# Metrics
 
@@ -42,7 +42,7 @@ class _NoPackets:
     """A pump that has seen nothing."""
 
     packets = packet_bytes = accepted = dropped = forged = truncated = failures = netlink_errors = latency_total = 0
-    latency = (0,) * (len(LATENCY_BOUNDS) + 1)
+    latency = (0,) * (len(pumping.LATENCY_BOUNDS) + 1)
 
 
 class _Nobody:
@@ -103,7 +103,7 @@ def render() -> str:
         lines.append(f"| `{_name(metric)}` | {metric.type} | {', '.join(labels)} | {metric.documentation} |")
     lines.append("\n## Values of labels\n")
     lines += [f"- `{label}`: {', '.join(values)}" for label, values in sorted(long.items())]
-    bounds = ", ".join(f"{bound / 1e9:g}" for bound in LATENCY_BOUNDS)
+    bounds = ", ".join(f"{bound / 1e9:g}" for bound in pumping.LATENCY_BOUNDS)
     lines.append(f"- `le` of `sipsensor_verdict_latency_seconds`: {bounds}, +Inf")
     return "\n".join(lines) + "\n"
 

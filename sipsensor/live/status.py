@@ -16,8 +16,8 @@ from sipsensor import __version__
 from sipsensor.live.numbers import NANO, Live, Look, backend_of, lengths_of, name_of, tables
 from sipsensor.live.page import Lane, LaneNumber, Number
 from sipsensor.model import DROP_REASONS
+from sipsensor.sources import pump as pumping
 from sipsensor.sources.nfqueue import QueueState, state
-from sipsensor.sources.pump import LATENCY_BOUNDS
 
 SAMPLES = 60
 """Seconds for which something that went wrong is told."""
@@ -200,7 +200,7 @@ class Watch:
 def quantile(latency: Sequence[int], percent: int) -> float | None:
     """The bound in seconds that so many of a hundred packets kept; None without packets, and when more took longer than the last bound."""
     total = sum(latency)
-    for bound, count in zip(LATENCY_BOUNDS, accumulate(latency), strict=False):
+    for bound, count in zip(pumping.LATENCY_BOUNDS, accumulate(latency), strict=False):
         if total and count * PERCENT >= total * percent:
             return bound / NANO
     return None

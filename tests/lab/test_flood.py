@@ -22,10 +22,13 @@ from tests.lab.traffic.watch import Connections, Samples, memory, processor_seco
 
 RATE = 500_000
 LONG = float(os.environ.get("SIPSENSOR_FLOOD_SECONDS", "30"))
+ADMITTED = {"short": 5_000, "long": 50_000}
+"""``queue.stranger_rate``: the default, and in the short form what the slowest machine's flood exceeds."""
 LEARNING = 2.0
 """Seconds of the flood after which the sensor's tables have seen every source."""
 MORE_MEMORY = 16 * 1024
 """KiB that a sensor may still grow by after that: what Python's allocator keeps, and the spool of events."""
+SLOW = [pytest.mark.slow, pytest.mark.timeout(LONG * 3 + 120)]
 
 TRACKING = """
 -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
@@ -83,10 +86,10 @@ def flood(ground: Field, running: Running, kind: str, seconds: float) -> Flood:
         phones = ground.phones(TRUSTED, load)
         generator = ground.flood(RATE, seconds, kind)
         try:
-            while generator.process.poll() is None:
+            while generator.going:
                 watched.look(running)
                 time.sleep(0.3)
-            flooded = ground.flooded(generator, seconds + 20)
+            flooded = generator.flooded(seconds + 20)
             spent, soft = processor_seconds(running.process.pid) - spent, softirq_seconds() - soft
             heard = Heard.of(phones.figures(seconds + 30))
         finally:
@@ -126,20 +129,21 @@ def show(name: str, made: Flood, most: int) -> None:
 
 @pytest.mark.parametrize("tracked", [False, True], ids=["untracked", "tracked"])
 @pytest.mark.parametrize(
-    ("kind", "seconds"),
+    ("kind", "seconds", "admitted"),
     [
-        pytest.param("register", 3, id="short"),
-        pytest.param("register", LONG, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(LONG * 3 + 120)]),
-        pytest.param("scanner", LONG, id="scanners", marks=[pytest.mark.slow, pytest.mark.timeout(LONG * 3 + 120)]),
+        pytest.param("register", 3, ADMITTED["short"], id="short"),
+        pytest.param("register", LONG, ADMITTED["long"], id="long", marks=SLOW),
+        pytest.param("scanner", LONG, ADMITTED["long"], id="scanners", marks=SLOW),
     ],
 )
 def test_a_flood_of_strangers_hurts_nobody_who_is_trusted(
-    ground: Field, folder: Path, kind: str, seconds: float, *, tracked: bool
+    ground: Field, folder: Path, kind: str, seconds: float, admitted: int, *, tracked: bool
 ) -> None:
     if tracked:
         (folder / "stateful").write_text(f"*filter\n{TRACKING.strip()}\nCOMMIT\n")
         ground.network.gateway.run(f"iptables-restore -n {folder}/stateful")
-    with sensor(ground.network.gateway, folder, GATEWAY + ALLOWLIST) as running:
+    text = GATEWAY + ALLOWLIST + f"[queue]\nstranger_rate = {admitted}\n"
+    with sensor(ground.network.gateway, folder, text) as running:
         made = flood(ground, running, kind, seconds)
         table = Connections.of(ground.network.gateway)
         show(f"{kind}-{seconds:g}s-{'tracked' if tracked else 'untracked'}", made, table.most)
@@ -149,17 +153,17 @@ def test_a_flood_of_strangers_hurts_nobody_who_is_trusted(
         assert 0 < most < table.most / 2 if tracked else most == 0
         after = made.watched.kib[int(len(made.watched.kib) * min(LEARNING / seconds, 0.5)) :]
         assert max(after) - after[0] < MORE_MEMORY
-        assert_all_counted(made)
+        assert_all_counted(made, admitted)
 
 
-def assert_all_counted(made: Flood) -> None:
+def assert_all_counted(made: Flood, admitted: int) -> None:
     """Every stranger's packet that came was judged, held off by a limit, or lost because the queue was full: and each stands in a counter."""
     seen = made.seen
     limited = seen.total("sipsensor_rate_limited_packets_total") - made.new_flows
     judged = seen['sipsensor_packets_total{queue="strangers"}']
     lost = seen.total("sipsensor_queue_lost_packets_total")
     assert seen['sipsensor_packets_total{queue="trusted"}'] == made.phones.packets, seen
-    assert limited > 0
+    assert limited > 0 or made.flooded.rate < 1.2 * admitted
     assert judged > 0
     assert limited + judged + lost == made.arrived, seen
     assert seen.total("sipsensor_uninspected_packets_total") == 0

@@ -1,7 +1,19 @@
 import pytest
 
 from sipsensor.fastpath.examined import Examined
-from sipsensor.model import Action, Arrival, Direction, Interest, Mode, Observation, Packet, Reason, Verdict, When
+from sipsensor.model import (
+    Action,
+    Arrival,
+    Direction,
+    Interest,
+    Mode,
+    Observation,
+    Packet,
+    Reason,
+    Table,
+    Verdict,
+    When,
+)
 from sipsensor.model import AppProtocol as App
 from tests.support.engines import LEARN, Watcher, always, engine, rule
 from tests.support.packets import (
@@ -307,3 +319,11 @@ def test_tcp_segments_with_something_in_them_are_counted_as_unassembled() -> Non
     for data in (segment(TEXT), segment(b""), datagram(TEXT)):
         one.process(packet(data))
     assert one.counters.unassembled_tcp == 1
+
+
+def test_it_names_the_tables_of_all_its_rooms() -> None:
+    class Keeps(Watcher):
+        def tables(self) -> list[Table]:
+            return [Table("kept", 1, 2, 3)]
+
+    assert [table.name for table in engine(Keeps()).tables()] == ["fragments", "transactions", "kept"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.lab.network import ATTACKER, Network, network
-from tests.lab.traffic.tools import LAST_PROCESSOR, Flooded, Heard, Tool, running
+from tests.lab.traffic.tools import Floods, Heard, Tool, running
 
 PBX = {4: "10.71.2.3", 6: "fd71:2::3"}
 """Where the responder answers; both gateway settings of the lab protect it."""
@@ -68,16 +69,25 @@ class Field:
         ) as made:
             yield made
 
-    def flood(self, rate: float, seconds: float, kind: str = "register", version: int = 4) -> Tool:
-        """A flood from 50,000 sources that begins now, on the last processor."""
-        arguments = (
+    def flood(self, rate: float, seconds: float, kind: str = "register", version: int = 4) -> Floods:
+        """A flood from 50,000 sources that begins now, evenly from every processor, as from a card that spreads its interrupts."""
+        processors = sorted(os.sched_getaffinity(0))
+        common = (
             f"--device lan0 --mac {self._mac()} --to {PBX[version]} --from {FORGED[version]} --sources {SOURCES} "
-            f"--kind {kind} --rate {rate} --seconds {seconds} --cpu {LAST_PROCESSOR}"
+            f"--kind {kind} --rate {rate / len(processors)} --seconds {seconds}"
         )
-        return Tool.start(self.network.outside, self.folder, f"flood-{version}", "flood", arguments)
-
-    def flooded(self, tool: Tool, seconds: float) -> Flooded:
-        return Flooded(**tool.figures(seconds))
+        return Floods(
+            tuple(
+                Tool.start(
+                    self.network.outside,
+                    self.folder,
+                    f"flood-{version}-{processor}",
+                    "flood",
+                    f"{common} --cpu {processor} --first {place * 2**32 // len(processors)}",
+                )
+                for place, processor in enumerate(processors)
+            )
+        )
 
     def _mac(self) -> str:
         shown = json.loads(self.network.gateway.run("ip -json link show dev outer"))

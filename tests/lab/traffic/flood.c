@@ -3,7 +3,8 @@
  *   flood --device lan0 --mac 02:…:01 --to 10.71.2.3 --from 10.80.0.0 --sources 50000 --kind register --rate 500000 --seconds 20 --cpu 1
  *
  * The frame is built once. In each copy the source address and port and the numbers in Call-ID and branch change, and the UDP checksum
- * with them, so that nothing but the judge can tell the packets from lawful ones. Prints one line of JSON: what it sent, and how fast.
+ * with them, so that nothing but the judge can tell the packets from lawful ones. `--first` is the first number, for several floods at once.
+ * Prints one line of JSON: what it sent, and how fast.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -32,7 +33,7 @@ struct frame {
 struct options {
     const char *device, *mac, *to, *from, *kind;
     int port;
-    uint32_t sources, cpu;
+    uint32_t sources, cpu, first;
     double rate, seconds;
 };
 
@@ -178,7 +179,7 @@ static void run(int fd, const struct frame *f, const struct options *o) {
     int64_t start = now(CLOCK_MONOTONIC), end = start + (int64_t)(o->seconds * SECOND), at = start;
     while (at < end && !ended) {
         for (uint32_t i = 0; i < BATCH; i++)
-            vary(f, copies[i], base, (uint32_t)(sent + refused) + i, o->sources);
+            vary(f, copies[i], base, o->first + (uint32_t)(sent + refused) + i, o->sources);
         int done = 0;
         while (done < BATCH) {
             int got = sendmmsg(fd, messages + done, (unsigned)(BATCH - done), 0);
@@ -203,7 +204,8 @@ int main(int argc, char **argv) {
     struct options o = {.device = "lan0", .kind = "register", .port = 5060, .sources = 1, .rate = 1000, .seconds = 1, .cpu = UINT32_MAX};
     static const struct option KNOWN[] = {
         {"device", 1, 0, 'd'}, {"mac", 1, 0, 'm'}, {"to", 1, 0, 't'}, {"port", 1, 0, 'p'}, {"from", 1, 0, 'f'}, {"sources", 1, 0, 'n'},
-        {"kind", 1, 0, 'k'}, {"rate", 1, 0, 'r'}, {"seconds", 1, 0, 's'}, {"cpu", 1, 0, 'c'}, {0},
+        {"kind", 1, 0, 'k'}, {"rate", 1, 0, 'r'}, {"seconds", 1, 0, 's'}, {"cpu", 1, 0, 'c'},
+        {"first", 1, 0, 'i'}, {0},
     };
     int letter;
     while ((letter = getopt_long(argc, argv, "", KNOWN, NULL)) != -1) {
@@ -218,6 +220,7 @@ int main(int argc, char **argv) {
         case 'r': o.rate = atof(optarg); break;
         case 's': o.seconds = atof(optarg); break;
         case 'c': o.cpu = (uint32_t)atoi(optarg); break;
+        case 'i': o.first = (uint32_t)strtoul(optarg, NULL, 10); break;
         default: return 2;
         }
     }

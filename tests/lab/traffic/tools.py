@@ -19,8 +19,6 @@ FOLDER = Path(__file__).parent
 BUILT = REPOSITORY / "build" / "traffic"
 STRICT = "-std=gnu11 -O2 -Wall -Wextra -Wconversion -Wshadow -Werror"
 LIBRARIES = {"acceptall": ["-lnetfilter_queue", "-lnfnetlink"]}
-LAST_PROCESSOR = max(os.sched_getaffinity(0))
-"""Where the flood runs, so that the sensor has the others to itself."""
 
 
 @functools.cache
@@ -116,12 +114,33 @@ class Heard:
 
 @dataclass(frozen=True)
 class Flooded:
-    """What ``flood`` sent: packets, those its device refused, how long, and packets a second."""
+    """What a flood sent: packets, those its device refused, how long, and packets a second."""
 
     sent: int
     refused: int
     seconds: float
     rate: float
+
+
+@dataclass(frozen=True)
+class Floods:
+    """One flood, sent from several processors at once."""
+
+    tools: tuple[Tool, ...]
+
+    @property
+    def going(self) -> bool:
+        return any(tool.process.poll() is None for tool in self.tools)
+
+    def flooded(self, seconds: float) -> Flooded:
+        """All of them together, once they have ended."""
+        each = [Flooded(**tool.figures(seconds)) for tool in self.tools]
+        sent, longest = sum(one.sent for one in each), max(one.seconds for one in each)
+        return Flooded(sent, sum(one.refused for one in each), longest, round(sent / longest))
+
+    def kill(self) -> None:
+        for tool in self.tools:
+            tool.kill()
 
 
 @contextlib.contextmanager

@@ -102,4 +102,4 @@ def publish(name: str, figures: Mapping[str, object]) -> None:
     FIGURES.mkdir(parents=True, exist_ok=True)
     text = json.dumps(figures, indent=1, default=vars)
     (FIGURES / f"{name}.json").write_text(text + "\n")
-    print(f"{name}: {text}")  # noqa: T201
+    print(f"{name}: {json.dumps(figures, default=vars)}")  # noqa: T201

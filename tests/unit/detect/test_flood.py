@@ -4,7 +4,7 @@ import pytest
 
 from sipsensor.detect.flood import ANY_SOURCE, INVITE_SOURCE, REGISTER_AOR, REGISTER_SOURCE, Flood, FloodSettings
 from sipsensor.engine import Engine
-from sipsensor.model import NANOSECONDS, Action, Confidence, Limit, Packet, Reason, Verdict
+from sipsensor.model import NANOSECONDS, Action, Confidence, Limit, Packet, Reason, Table, Verdict
 from tests.support.engines import engine
 from tests.support.packets import LINK_RAW, PBX, STRANGER, datagram, message, response
 
@@ -163,3 +163,9 @@ def test_state_is_bounded() -> None:
         send(one, fresh("REGISTER", To=f"<sip:{number}@x>"), src=f"203.0.{number >> 8}.{number & 255}")
     assert (flood.any.fill, flood.registers.fill, flood.aors.fill) == (64, 64, 64)
     assert flood.any.evictions == 1000 - 64
+    assert flood.tables() == [
+        Table("flood_register_source", 64, 64, 1000 - 64),
+        Table("flood_register_aor", 64, 64, 1000 - 64),
+        Table("flood_invite_source", 0, 64, 0),
+        Table("flood_any_source", 64, 64, 1000 - 64),
+    ]

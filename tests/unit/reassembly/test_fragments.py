@@ -4,7 +4,7 @@ import pytest
 
 from sipsensor.fastpath.examine import CONTENT_REQUEST
 from sipsensor.fastpath.examined import Examined
-from sipsensor.model import NANOSECONDS
+from sipsensor.model import NANOSECONDS, Table
 from sipsensor.reassembly.fragments import PIECES_MAX, Fragments
 from tests.support.packets import LINK_RAW, extension, fragment6, ipv4, ipv6, message, udp
 from tests.support.scanning import PLAIN
@@ -160,6 +160,14 @@ def test_at_the_cap_the_oldest_goes() -> None:
     assert (len(fragments), fragments.evicted) == (2, 1)
     assert join(piece(*CUTS[1], ident=3), piece(*CUTS[2], ident=3), fragments=fragments)[-1] is not None
     assert join(piece(*CUTS[1], ident=1), piece(*CUTS[2], ident=1), fragments=fragments) == [None, None]
+
+
+def test_it_tells_how_full_it_is() -> None:
+    fragments = Fragments(datagrams_max=2)
+    assert fragments.tables() == (Table("fragments", 0, 2, 0),)
+    for ident in range(1, 4):
+        join(piece(*CUTS[0], ident=ident), fragments=fragments)
+    assert fragments.tables() == (Table("fragments", 2, 2, 1),)
 
 
 def test_the_first_piece_names_the_next_header() -> None:

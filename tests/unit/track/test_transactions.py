@@ -1,4 +1,4 @@
-from sipsensor.model import NANOSECONDS
+from sipsensor.model import NANOSECONDS, Table
 from sipsensor.track.transactions import TRANSACTION_SECONDS, Transactions
 from tests.support.packets import LINK_RAW, datagram, message
 from tests.support.scanning import PLAIN
@@ -35,4 +35,4 @@ def test_one_pushed_out_counts_as_new() -> None:
     for number in range(100):
         repeats(transactions, message(change={"Via": f"SIP/2.0/UDP a;branch=z9hG4bK{number}"}))
     assert repeats(transactions, message()) == 0
-    assert transactions.table.fill == 8
+    assert transactions.tables() == (Table("transactions", 8, 8, 102 - 8),)

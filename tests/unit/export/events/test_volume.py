@@ -1,5 +1,5 @@
 from sipsensor.export.events.volume import VolumeCap
-from sipsensor.model import NANOSECONDS, Limit
+from sipsensor.model import NANOSECONDS, Limit, Table
 
 SEED = bytes(16)
 
@@ -43,4 +43,5 @@ def test_memory_is_bounded_and_nothing_goes_uncounted() -> None:
         for _ in range(2):
             cap.admit(f"10.0.{number >> 8}.{number & 255}", "a.b", 0)
     assert cap.left_out > 5_000
+    assert cap.tables() == (Table("event_volume", 64, 64, 10_000 - 64),)
     assert len(list(cap.settled(1 << 62))) <= 64
