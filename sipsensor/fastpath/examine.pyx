@@ -99,6 +99,7 @@ cdef class Examiner:
         scan(payload, DIALECT_ANY_LINE_END, any_first_line, extent, &facts.head)
         if facts.head.content == CON_OTHER and facts.head.anomalies >> A_BARE_CR & 1:
             scan(payload, DIALECT_LF_LINE_END, any_first_line, extent, &facts.head)   # a bare CR in what only some read as a start line
+        facts.k0, facts.k1 = self.k0, self.k1
         facts.source_key = source_key(&facts.decoded, self.k0, self.k1)
         facts.source_port_key = source_port_key(&facts.decoded, self.k0, self.k1)
         if facts.head.content != CON_REQUEST and facts.head.content != CON_RESPONSE:

@@ -8,6 +8,8 @@ from sipsensor.fastpath.sip cimport EXTENT_CUT, EXTENT_SEGMENT, EXTENT_WHOLE, He
 # All that is known of one packet before Python sees it.
 cdef struct Facts:
     Decoded decoded
+    uint64_t k0                 # of the Examiner that made it: keys that are asked for later
+    uint64_t k1
     uint64_t source_key
     uint64_t source_port_key
     uint64_t transaction_key
@@ -37,6 +39,7 @@ cdef class Examined:
     cdef public int arrival
     cdef readonly tuple hits
     cdef readonly tuple candidates
+    cdef object _key_of(self, bytes text)
     cdef Cursor message(self) noexcept
     cdef object _list_of(self, int field, bint normal)
     cdef list _values_in(self, Head *head, int field, int form)

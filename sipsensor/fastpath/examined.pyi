@@ -76,6 +76,16 @@ class Examined:
     has_following: bool
     """Another message stands behind this one's Content-Length."""
 
+    def address_key(self, outgoing: bool) -> int:  # noqa: FBT001
+        """Keyed hash of the whole address of the remote end: the destination of an ``outgoing`` packet, else the source."""
+    def network_key(self, outgoing: bool) -> int:  # noqa: FBT001
+        """The same of what counts as one source: an IPv4 address, the /64 of an IPv6 one."""
+    def port_key(self, outgoing: bool) -> int:  # noqa: FBT001
+        """The same of the whole address and its port."""
+    def keys(self, field: int) -> list[int]:
+        """Keyed hashes of all values of a field that signatures would compare, normal and in lower case."""
+    def nonce_keys(self) -> list[int]:
+        """Keyed hashes of the nonces of all challenges in a response (RFC 3261 20.27 and 20.44)."""
     def src_in(self, networks: Networks) -> bool:
         """Whether the source address is in one of the networks."""
     def dst_in(self, networks: Networks) -> bool:

@@ -4,24 +4,30 @@
 Rules. It holds the packet's bytes and spans into them; a value is cut out when it is asked for, and nothing is parsed twice. Only `examine` makes one.
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free
 
+
+from sipsensor.fastpath import names
 
 from ipaddress import IPv6Address as _IPv6Address
 
 from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, part
 from sipsensor.fastpath.decode cimport DEC_FRAGMENT, Decoded
-from sipsensor.fastpath.fields cimport next_repeat, owner_of, read_repeat
-from sipsensor.fastpath.keys cimport account_key, source_key, source_port_key, transaction_key
+from sipsensor.fastpath.fields cimport next_repeat, owner_of, read_credentials, read_repeat
+from sipsensor.fastpath.keys cimport account_key, end_key, source_key, source_port_key, text_key, transaction_key
 
-from sipsensor.fastpath.names cimport F_COUNT, FIRST_HEADER_FIELD, HEADERS_MAX
+from sipsensor.fastpath.names cimport F_AUTH_NONCE, F_COUNT, FIRST_HEADER_FIELD, HEADERS_MAX
 from sipsensor.fastpath.normal cimport FORM_RAW, form_of, take
 from sipsensor.fastpath.sip cimport (
     A_BARE_CR, CON_REQUEST, CON_RESPONSE, DIALECT_LF_LINE_END, LINES_MAX, Head, Header, scan,
 )
 from sipsensor.fastpath.tables cimport Networks
+
+
+cdef int _WWW_AUTHENTICATE = names.HEADERS["www-authenticate"]
+cdef int _PROXY_AUTHENTICATE = names.HEADERS["proxy-authenticate"]
 
 
 cdef bytes _slice(Cursor c, Span span):
@@ -121,6 +127,45 @@ cdef class Examined:
     def is_following(self): return self.message_at != 0
     @property
     def has_following(self): return self.facts.head.following != 0
+
+    def address_key(self, bint outgoing):
+        """Keyed hash of the whole address of the remote end: the destination of an outgoing packet, else the source."""
+        cdef Decoded *d = &self.facts.decoded
+        return end_key(&d.dst[0] if outgoing else &d.src[0], 16, 0, self.facts.k0, self.facts.k1)
+
+    def network_key(self, bint outgoing):
+        """The same of what counts as one source: an IPv4 address, the /64 of an IPv6 one."""
+        cdef Decoded *d = &self.facts.decoded
+        return end_key(&d.dst[0] if outgoing else &d.src[0], 8 if d.version == 6 else 16, 0, self.facts.k0, self.facts.k1)
+
+    def port_key(self, bint outgoing):
+        """The same of the whole address and its port."""
+        cdef Decoded *d = &self.facts.decoded
+        if outgoing:
+            return end_key(&d.dst[0], 16, d.dport, self.facts.k0, self.facts.k1)
+        return end_key(&d.src[0], 16, d.sport, self.facts.k0, self.facts.k1)
+
+    def keys(self, int field):
+        """Keyed hashes of all values of a field that signatures would compare, normal and in lower case."""
+        return [self._key_of(value.lower()) for value in self.values(field)]
+
+    def nonce_keys(self):
+        """Keyed hashes of the nonces of all challenges in a response (WWW-Authenticate, Proxy-Authenticate)."""
+        cdef Head *head = &self.facts.head
+        cdef Cursor c = self.message()
+        cdef Span fields[F_COUNT]
+        cdef int i
+        found = []
+        for i in range(head.line_count if head.content == CON_RESPONSE else 0):
+            if head.lines[i].number == _WWW_AUTHENTICATE or head.lines[i].number == _PROXY_AUTHENTICATE:
+                fields[F_AUTH_NONCE].start = ABSENT
+                read_credentials(c, head.lines[i].value, fields)
+                if fields[F_AUTH_NONCE].start != ABSENT:
+                    found.append(self._key_of(_normal(c, fields[F_AUTH_NONCE], form_of(F_AUTH_NONCE)).lower()))
+        return found
+
+    cdef object _key_of(self, bytes text):
+        return text_key(<const uint8_t *> PyBytes_AS_STRING(text), <uint32_t> len(text), self.facts.k0, self.facts.k1)
 
     def src_in(self, Networks networks not None):
         """Is the source address in one of the networks?"""

@@ -26,6 +26,22 @@ cdef uint64_t source_key(Decoded *d, uint64_t k0, uint64_t k1) noexcept nogil:
     return hash_end(&h)
 
 
+cdef uint64_t end_key(const uint8_t *address, uint32_t size, uint32_t port, uint64_t k0, uint64_t k1) noexcept nogil:
+    """One end of a packet: `size` bytes of its address, and its port where one is given."""
+    cdef Hash h = hash_start(k0, k1)
+    hash_part(&h, cursor_over(address, size))
+    if port:
+        hash_word(&h, port)
+    return hash_end(&h)
+
+
+cdef uint64_t text_key(const uint8_t *text, uint32_t size, uint64_t k0, uint64_t k1) noexcept nogil:
+    """A value that is in its normal form already."""
+    cdef Hash h = hash_start(k0, k1)
+    hash_part(&h, cursor_over(text, size))
+    return hash_end(&h)
+
+
 cdef uint64_t source_port_key(Decoded *d, uint64_t k0, uint64_t k1) noexcept nogil:
     cdef Hash h = hash_start(k0, k1)
     hash_part(&h, cursor_over(d.src, 16))

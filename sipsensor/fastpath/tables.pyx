@@ -206,25 +206,25 @@ cdef class Records(_Table):
     """A few numbers for each key, until a time that the writer sets."""
 
     cdef int width
-    cdef int64_t *words                     # per slot: the time until which it holds, then its numbers
+    cdef uint64_t *words                    # per slot: the time until which it holds, then its numbers
 
     def __cinit__(self, int capacity, int width):
         if not 1 <= width <= WORDS_MAX:
             raise ValueError(f"a record has 1 to {WORDS_MAX} numbers, not {width}")
         self.width = width + 1
-        self.words = <int64_t *> calloc(<size_t> self.capacity * self.width, sizeof(int64_t))
+        self.words = <uint64_t *> calloc(<size_t> self.capacity * self.width, sizeof(int64_t))
         if self.words == NULL:
             raise MemoryError
 
     def __dealloc__(self):
         free(self.words)
 
-    cdef int64_t *_held(self, uint64_t key, int64_t now) noexcept nogil:
+    cdef uint64_t *_held(self, uint64_t key, int64_t now) noexcept nogil:
         """The key's time and numbers, or NULL; what ran out is gone."""
         cdef int slot = self._find(key) if key else -1
         if slot < 0:
             return NULL
-        if self.words[slot * self.width] <= now:
+        if <int64_t> self.words[slot * self.width] <= now:
             self.slots[slot].key = 0
             self.fill -= 1
             return NULL
@@ -233,13 +233,13 @@ cdef class Records(_Table):
 
     def get(self, uint64_t key, int64_t now):
         """Its numbers as a tuple; None for a key that is not held."""
-        cdef int64_t *words = self._held(key, now)
+        cdef uint64_t *words = self._held(key, now)
         cdef int i
         return None if words == NULL else tuple([words[1 + i] for i in range(self.width - 1)])
 
     def until(self, uint64_t key, int64_t now):
         """The time until which it is held; 0 for a key that is not."""
-        cdef int64_t *words = self._held(key, now)
+        cdef uint64_t *words = self._held(key, now)
         return 0 if words == NULL else words[0]
 
     def put(self, uint64_t key, int64_t now, int64_t until, numbers, uint32_t rank=0):
@@ -255,7 +255,7 @@ cdef class Records(_Table):
             if slot < 0:
                 return False
         self._touch(slot, rank)
-        self.words[slot * self.width] = until
+        self.words[slot * self.width] = <uint64_t> until
         for i in range(self.width - 1):
             self.words[slot * self.width + 1 + i] = numbers[i]
         return True
@@ -264,7 +264,7 @@ cdef class Records(_Table):
         """A slot of the key's set whose time ran out, taken over for it; -1 when there is none."""
         cdef int base = <int> ((key & self.mask) * WAYS), i
         for i in range(base, base + WAYS):
-            if self.slots[i].key and self.words[i * self.width] <= now:
+            if self.slots[i].key and <int64_t> self.words[i * self.width] <= now:
                 self.slots[i].key, self.slots[i].since, self.slots[i].count = key, now, 0
                 return i
         return -1

@@ -151,8 +151,14 @@ def message(  # noqa: PLR0913  (the parts of a message)
     return end.join([*lines, "", ""]).encode("utf-8", "surrogateescape") + body
 
 
-def response(code: int = 200, phrase: str = "OK", *, change: Mapping[str, str | None] | None = None) -> bytes:
+def response(
+    code: int = 200,
+    phrase: str = "OK",
+    *,
+    change: Mapping[str, str | None] | None = None,
+    extra: Iterable[tuple[str, str]] = (),
+) -> bytes:
     """The answer to ``message()``."""
     changes: dict[str, str | None] = {"User-Agent": None, "Max-Forwards": None, **(change or {})}
-    head = message(change=changes).split(b"\r\n", 1)[1]
+    head = message(change=changes, extra=extra).split(b"\r\n", 1)[1]
     return f"SIP/2.0 {code} {phrase}\r\n".encode() + head

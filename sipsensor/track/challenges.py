@@ -1,0 +1,67 @@
+"""Which address each nonce of the PBX went to: the only proof that a sender of datagrams receives where he says he is (DESIGN 6).
+
+A nonce that went to two addresses proves neither: Kamailio gives two sources that it challenges in one second the same one. What counts is
+the destination of the packet that carried the challenge, not a Via: Asterisk can be told by maddr where to send it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from sipsensor.fastpath import examine, names, tables
+from sipsensor.model import NANOSECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_NONCE = names.FIELDS["auth.nonce"]
+_SHARED = 0
+"""In place of an address: more than one got it."""
+
+
+class Proof(IntEnum):
+    """What the nonce in a request's credentials says of its sender."""
+
+    NONE = 0
+    """There are no credentials, or their nonce is not one that we saw go out."""
+    SHARED = 1
+    """It went to him and to others."""
+    OTHERS = 2
+    """It went to somebody else alone."""
+    OWN = 3
+    """It went to him alone."""
+
+
+class Challenges:
+    """Remembers nonces for ``seconds`` after they were last sent. Bounded: a nonce pushed out proves nobody."""
+
+    SECONDS = 3600
+
+    def __init__(self, capacity: int = 65_536, seconds: int = SECONDS) -> None:
+        self.table = tables.Records(capacity, 1)
+        self._life = seconds * NANOSECONDS
+
+    def sent(self, examined: examine.Examined) -> None:
+        """A response of the PBX: note who got its nonces."""
+        ts = examined.ts
+        to = examined.address_key(True)  # noqa: FBT003 - a compiled function's flag
+        for nonce in examined.nonce_keys():
+            held = self.table.get(nonce, ts)
+            self.table.put(nonce, ts, ts + self._life, (to if held is None or held[0] == to else _SHARED,))
+
+    def proof(self, examined: examine.Examined) -> Proof:
+        """What a request's credentials prove. With several, the weakest counts: which one the PBX reads, nobody knows."""
+        return min((self._proof(nonce, examined) for nonce in _unique(examined.keys(_NONCE))), default=Proof.NONE)
+
+    def _proof(self, nonce: int, examined: examine.Examined) -> Proof:
+        held = self.table.get(nonce, examined.ts)
+        if held is None:
+            return Proof.NONE
+        if held[0] == _SHARED:
+            return Proof.SHARED
+        return Proof.OWN if held[0] == examined.address_key(False) else Proof.OTHERS  # noqa: FBT003
+
+
+def _unique(keys: Iterable[int]) -> set[int]:
+    return set(keys)
