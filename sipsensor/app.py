@@ -16,6 +16,7 @@ from typing import cast
 
 from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Settings
+from sipsensor.decide.ledger import Ledger
 from sipsensor.decide.policy import Policy
 from sipsensor.decide.trust import Trust
 from sipsensor.detect import DETECTORS
@@ -28,6 +29,8 @@ from sipsensor.reassembly.assembler import Assembler
 from sipsensor.signatures import SignatureError, SignatureSet, compile_signatures, load
 from sipsensor.sources.pcap import Batch, Capture, packets
 from sipsensor.sources.pcap.base import RECORD
+from sipsensor.track.challenges import Challenges
+from sipsensor.track.standing import Standings
 from sipsensor.track.direction import Directions
 from sipsensor.track.tracker import Tracker
 from sipsensor.track.transactions import Transactions
@@ -76,7 +79,8 @@ def build_engine(  # noqa: PLR0913 - what a source needs differs, by name
     return Engine(
         examiner=examiner,
         assembler=Assembler(examiner),
-        tracker=Tracker(directions, Transactions()),
+        tracker=Tracker(directions, Transactions(), Challenges(), Standings()),
+        ledger=Ledger({rule.id: rule for rule in rules_of(detectors)}),
         detectors=[wrap(detector) for detector in detectors] if wrap else detectors,
         policy=Policy(mode or settings.mode, Trust(_networks("trust.allowlist", settings.trust.allowlist)), actions),
         on_error=(on_stranger.verdict, on_trusted.verdict),

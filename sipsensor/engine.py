@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from sipsensor.counters import Counters
 from sipsensor.decide.policy import severest
 from sipsensor.detect.kinds import KindTable
-from sipsensor.model import Arrival, Decision, Direction, Reason, Verdict
+from sipsensor.model import Arrival, Decision, Direction, Outcome, Reason, Verdict
 from sipsensor.protocols import sip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from sipsensor.decide.ledger import Ledger
     from sipsensor.decide.policy import Policy
     from sipsensor.detect.base import Detector
     from sipsensor.fastpath import examine
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _FORGED = int(Arrival.FORGED)
 _INBOUND = int(Arrival.INBOUND)
+_INWARD = Direction.INBOUND
 _ACCEPT = Verdict.ACCEPT
 
 
@@ -51,6 +53,7 @@ class Engine:
         tracker: Tracker,
         detectors: Sequence[Detector],
         policy: Policy,
+        ledger: Ledger,
         on_error: tuple[Verdict, Verdict] = (Verdict.DROP, Verdict.ACCEPT),
         on_unseen: Verdict = Verdict.DROP,
         report_error: Callable[[examine.Examined, BaseException], None] = _ignore,
@@ -60,6 +63,7 @@ class Engine:
         self.tracker = tracker
         self.detectors = tuple(detectors)
         self.policy = policy
+        self.ledger = ledger
         self.kinds = KindTable(self.detectors)
         self.counters = Counters()
         self.on_error = on_error
@@ -90,6 +94,7 @@ class Engine:
         """How full every bounded table is. May be called from any thread."""
         yield from self.assembler.tables()
         yield from self.tracker.tables()
+        yield from self.ledger.tables()
         for detector in self.detectors:
             yield from detector.tables()
 
@@ -121,14 +126,34 @@ class Engine:
         self.counters.count_message(observation)
         if self.policy.trust.exempts(observation):
             return self.policy.exempt(observation)
-        decision = self.policy.decide(observation, self._detect(observation))
+        if observation.request is not None and observation.outcome == Outcome.ACCEPTED and observation.account_key:
+            self.ledger.lift(observation.account_key, observation.request.network)
+        decision = self._decide(observation)
         for learner in self.kinds.learners[observation.kind]:
             learner.observe(observation)
         return decision
 
-    def _detect(self, observation: Observation) -> Sequence[Alert]:
+    def _decide(self, observation: Observation) -> Decision:
+        """Shapes first, then cuts in force, then behaviour: what dies anyway is charged to nobody (DESIGN 6)."""
+        decision = self.policy.decide(observation, self._detect(observation, self.kinds.shapes))
+        if decision.verdict:
+            self.tracker.dropped(observation)
+            return decision
+        rule = self.ledger.in_force(observation) if observation.direction == _INWARD and observation.message.is_request else None
+        if rule is not None:
+            self.tracker.dropped(observation)
+            return self.policy.drop(rule.reason, rule, decision.alerts, observation)
+        more = self.policy.decide(observation, self._detect(observation, self.kinds.judges))
+        if more.verdict:
+            self.tracker.dropped(observation)
+            more.cuts = tuple(self.ledger.cut(observation, alert.scope, alert.rule) for alert in more.alerts if alert.scope is not None)
+        more.alerts = decision.alerts + more.alerts
+        more.rule = more.rule or decision.rule
+        return more
+
+    def _detect(self, observation: Observation, table: Sequence[Sequence[Detector]]) -> Sequence[Alert]:
         alerts: list[Alert] = []
-        for detector in self.kinds.judges[observation.kind]:
+        for detector in table[observation.kind]:
             found = detector.observe(observation)
             if found:
                 alerts.extend(found)

@@ -178,15 +178,20 @@ class Observation:
 
     __slots__ = (
         "account",
+        "account_key",
         "called",
         "direction",
         "examined",
         "has_credentials",
         "kind",
+        "known",
         "message",
         "outcome",
+        "port_key",
+        "proof",
         "protocol",
         "repeats",
+        "request",
         "source_key",
         "standing",
         "transaction",
@@ -208,6 +213,11 @@ class Observation:
         self.account: bytes | None = None
         self.called: bytes | None = None
         self.has_credentials = False
+        self.account_key = 0
+        self.port_key = 0
+        self.proof = 0
+        self.known = False
+        self.request: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +248,8 @@ class Alert:
     observation: Observation
     evidence: dict[str, str | int] = field(default_factory=dict)
     score: int = 0
+    scope: Scope | None = None
+    """What is cut, where the rule drops: None for this packet alone."""
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ class KindTable:
     """For each kind the detectors that judge it and those that learn from it, in the order of the list of detectors."""
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
+        shapes: list[list[Detector]] = [[] for _ in range(KINDS)]
         judges: list[list[Detector]] = [[] for _ in range(KINDS)]
         learners: list[list[Detector]] = [[] for _ in range(KINDS)]
         for detector in detectors:
@@ -37,10 +38,14 @@ class KindTable:
                     if when.get(kind) is not When.JUDGE:
                         when[kind] = interest.when
             for kind, moment in when.items():
-                (judges if moment is When.JUDGE else learners)[kind].append(detector)
+                if moment is When.JUDGE:
+                    (shapes if getattr(detector, "shape", False) else judges)[kind].append(detector)
+                else:
+                    learners[kind].append(detector)
+        self.shapes = tuple(tuple(entry) for entry in shapes)
         self.judges = tuple(tuple(entry) for entry in judges)
         self.learners = tuple(tuple(entry) for entry in learners)
 
     def quiet(self, kind: int) -> bool:
         """Nobody judges this kind."""
-        return not self.judges[kind]
+        return not self.judges[kind] and not self.shapes[kind]

@@ -130,6 +130,7 @@ class MalformedShapes:
     """Turns what the scan noted into alerts."""
 
     name = "malformed"
+    shape = True
     settings_type = MalformedSettings
     rules = (*BY_MALFORMATION.values(), *(rule for rule, _ in _BY_ANOMALY))
     interests = (Interest(When.JUDGE, AppProtocol.SIP, Direction.INBOUND),)

@@ -53,6 +53,7 @@ class Scanner:
     """The signatures that match a message, each once."""
 
     name = "scanner"
+    shape = True
     settings_type = ScannerSettings
     interests: Sequence[Interest] = (
         Interest(When.JUDGE, AppProtocol.SIP, whats=(*range(names.METHOD_OTHER + 1), *_STATUS_CLASSES)),

@@ -10,10 +10,10 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from sipsensor.fastpath import examine, names, tables
-from sipsensor.model import NANOSECONDS
+from sipsensor.model import NANOSECONDS, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _NONCE = names.FIELDS["auth.nonce"]
 _SHARED = 0
@@ -49,6 +49,10 @@ class Challenges:
         for nonce in examined.nonce_keys():
             held = self.table.get(nonce, ts)
             self.table.put(nonce, ts, ts + self._life, (to if held is None or held[0] == to else _SHARED,))
+
+    def tables(self) -> Sequence[Table]:
+        """The nonces."""
+        return [Table("nonces", self.table.fill, self.table.capacity, self.table.evictions)]
 
     def proof(self, examined: examine.Examined) -> Proof:
         """What a request's credentials prove. With several, the weakest counts: which one the PBX reads, nobody knows."""
