@@ -33,7 +33,9 @@ class Ladder:
     longest: int = 7 * 86400
     memory: int = 30 * 86400
     probe: int = 30
-    """Seconds before the first probe of an account that was accepted from there before; each next one waits twice as long."""
+    """Seconds before the first probe of an account that was accepted from there before; each next one waits twice as long …"""
+    probe_longest: int = 55
+    """… but no longer than this, so that a corrected password is in within a minute."""
 
     def seconds(self, times: int) -> int:
         """Of the cut after so many before it."""
@@ -104,7 +106,7 @@ class Ledger:
         return [Table("ledger", self.table.fill, self.table.capacity, self.table.evictions)]
 
     def _probes(self, observation: Observation, held: Held, key: int) -> bool:
-        wait = self.ladder.probe * (1 << min(held.probes, 10)) * NANOSECONDS
+        wait = min(self.ladder.probe << min(held.probes, 10), self.ladder.probe_longest) * NANOSECONDS
         if not observation.known or observation.repeats or observation.ts - held.probed < wait:
             return False
         self._put(key, observation.ts, held._replace(probed=observation.ts, probes=held.probes + 1))
