@@ -182,6 +182,7 @@ class Observation:
         "called",
         "direction",
         "examined",
+        "excused",
         "has_credentials",
         "kind",
         "known",
@@ -217,6 +218,8 @@ class Observation:
         self.port_key = 0
         self.proof = 0
         self.known = False
+        self.excused = False
+        """The ledger lets this one try: no budget is charged."""
         self.request: Any = None
 
 

@@ -84,6 +84,7 @@ class Ledger:
                 continue
             if now < held.until:
                 if scope is Scope.ACCOUNT and self._probes(observation, held, key):
+                    observation.excused = True
                     continue
                 self._put(key, now, held._replace(until=max(held.until, now + self._length(held))))
                 return self.rules[held.rule]
@@ -92,6 +93,7 @@ class Ledger:
                     self.cut(observation, scope, self.rules[held.rule])
                     return self.rules[held.rule]
                 self._put(key, now, held._replace(parole=1))
+                observation.excused = True
         return None
 
     def lift(self, account: int, network: int) -> bool:

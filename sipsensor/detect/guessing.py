@@ -111,7 +111,7 @@ class Guessing:
         if observation.direction == Direction.OUTBOUND:
             self._refund(observation)
             return ()
-        if not observation.has_credentials or observation.repeats:
+        if not observation.has_credentials or observation.repeats or observation.excused:
             return ()
         ts, account, source = observation.ts, observation.account_key, observation.source_key
         if observation.proof != Proof.OWN and not observation.known:
