@@ -187,6 +187,8 @@ class Observation:
         "kind",
         "known",
         "message",
+        "name_key",
+        "name_known",
         "outcome",
         "port_key",
         "proof",
@@ -218,6 +220,8 @@ class Observation:
         self.port_key = 0
         self.proof = 0
         self.known = False
+        self.name_key = 0
+        self.name_known = False
         self.excused = False
         """The ledger lets this one try: no budget is charged."""
         self.request: Any = None

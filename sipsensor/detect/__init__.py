@@ -6,10 +6,11 @@ what that costs is policy.
 
 from typing import Final
 
+from sipsensor.detect.enumeration import Enumeration
 from sipsensor.detect.flood import Flood
 from sipsensor.detect.guessing import Guessing
 from sipsensor.detect.malformed import MalformedShapes
 from sipsensor.detect.scanner import Scanner
 
-DETECTORS: Final = (Scanner, MalformedShapes, Guessing, Flood)
+DETECTORS: Final = (Scanner, MalformedShapes, Guessing, Enumeration, Flood)
 """Every detector, in the order in which they judge."""

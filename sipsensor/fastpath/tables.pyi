@@ -33,13 +33,15 @@ class SeenTable:
     def __init__(self, capacity: int, seconds: int) -> None: ...
     def touch(self, key: int, now: int) -> int:
         """How often the key was seen before now."""
+    def forget(self, key: int) -> None:
+        """As if it had never been seen."""
     def clear(self) -> None: ...
     fill: int
     capacity: int
     evictions: int
 
 class Records:
-    """``width`` (1 to 8) 64-bit numbers for each key, until a time that the writer sets. Raises ValueError for another width."""
+    """``width`` (1 to 12) 64-bit numbers for each key, until a time that the writer sets. Raises ValueError for another width."""
 
     def __init__(self, capacity: int, width: int) -> None: ...
     def get(self, key: int, now: int) -> tuple[int, ...] | None:

@@ -19,7 +19,7 @@ from sipsensor.fastpath.hashing cimport Hash, hash_end, hash_part, hash_start
 cdef enum:
     WAYS = 8
     LIMITS_MAX = 4
-    WORDS_MAX = 8
+    WORDS_MAX = 12
 
 cdef int64_t SECOND = 1_000_000_000
 
@@ -200,6 +200,13 @@ cdef class SeenTable(_Table):
         self._touch(slot, 0)
         self.slots[slot].count += 1
         return self.slots[slot].count - 1
+
+    def forget(self, uint64_t key):
+        """As if it had never been seen."""
+        cdef int slot = self._find(key) if key else -1
+        if slot >= 0:
+            self.slots[slot].key = 0
+            self.fill -= 1
 
 
 cdef class Records(_Table):

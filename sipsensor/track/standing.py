@@ -49,6 +49,10 @@ class Standings:
         """Whether the PBX accepted that account's credentials from that source within the last weeks."""
         return self.known.get(pair_key(account, network), now) is not None
 
+    def is_account(self, account: int, now: int) -> bool:
+        """Whether the PBX accepted credentials for that name within the last weeks, from anywhere."""
+        return self.sources.get(account, now) is not None
+
     def prove(self, port: int, now: int) -> None:
         """This very exchange showed that he receives there."""
         if self.of(port, now) < Standing.PROVEN:

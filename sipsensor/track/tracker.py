@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _OUTBOUND = Direction.OUTBOUND
 _USERNAME, _NONCE, _RESPONSE = (names.FIELDS[name] for name in ("auth.username", "auth.nonce", "auth.response"))
+_TO_USER, _FROM_USER = names.FIELDS["to.user"], names.FIELDS["from.user"]
 _CONTACT, _EXPIRES, _TO_TAG = names.FIELDS["contact"], names.FIELDS["expires"], names.FIELDS["to.tag"]
 _REGISTER, _INVITE = names.METHODS.index(b"REGISTER"), names.METHODS.index(b"INVITE")
 _CHALLENGES = frozenset((401, 407))
@@ -76,6 +77,9 @@ class Tracker:
     def _request(self, observation: Observation) -> None:
         """Somebody outside asks."""
         examined, ts = observation.examined, observation.ts
+        keys = examined.keys(_TO_USER if observation.message.what == _REGISTER else _FROM_USER)
+        observation.name_key = _folded(keys)
+        observation.name_known = self.standings.is_account(observation.name_key, ts)
         if not observation.message.has_credentials:
             observation.repeats = self.transactions.repeats(examined.transaction_key, ts)
             return
@@ -96,6 +100,7 @@ class Tracker:
                 what,
                 observation.proof,
                 int(observation.known),
+                int(observation.name_known),
                 int(_binds(what, examined)),
             )
             self.transactions.began(examined, request)

@@ -42,6 +42,8 @@ class Request(NamedTuple):
     """A ``challenges.Proof``; its credentials' nonce."""
     known: int
     """1 where that account was accepted from that source before."""
+    name_known: int
+    """1 where the PBX had accepted the account name before."""
     binds: int
     """1 for a REGISTER that adds a binding: no query, no removal. 1 for an INVITE outside a dialog."""
 

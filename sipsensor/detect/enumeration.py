@@ -1,0 +1,127 @@
+"""Trying out account names: names that the PBX never accepted have a budget, one for each sender and one for all strangers together.
+
+A name is charged when a sender first uses it and given back when the PBX accepts its credentials, so an office that boots is charged for a
+moment only. Beyond the budgets only packets with such names are dropped: a known account can always be reached, from any address, and
+nobody is cut for what could have been sent in his name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sipsensor.fastpath import names, tables
+from sipsensor.model import (
+    WHAT_STATUS,
+    Action,
+    Alert,
+    AppProtocol,
+    Confidence,
+    Direction,
+    Family,
+    Interest,
+    Limit,
+    Outcome,
+    Reason,
+    Rule,
+    Table,
+    When,
+)
+from sipsensor.track.standing import pair_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sipsensor.detect.base import Services
+    from sipsensor.model import Observation
+
+_NAMED = tuple(
+    names.METHODS.index(method)
+    for method in (b"REGISTER", b"INVITE", b"OPTIONS", b"SUBSCRIBE", b"PUBLISH", b"MESSAGE", b"REFER", b"NOTIFY")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EnumerationSettings:
+    """How many names that the PBX never accepted reach it."""
+
+    action: Action | None = field(
+        default=None,
+        metadata={"doc": "What all rules of this detector do, unless a rule says otherwise.", "unit": "off | alert | drop"},
+    )
+    sender: Limit = field(
+        default=Limit(20, 3600),
+        metadata={"doc": "New names from one address and port.", "unit": "count in seconds"},
+    )
+    strangers: Limit = field(
+        default=Limit(100, 600),
+        metadata={"doc": "New names from all who are not trusted, together.", "unit": "count in seconds"},
+    )
+    entries: int = field(
+        default=65_536, metadata={"doc": "Senders and names remembered at a time.", "unit": "entries", "low": 8, "high": 1 << 24}
+    )
+
+
+def _rule(number: int, slug: str, name: str) -> Rule:
+    return Rule(
+        number, slug, name, Family.ENUMERATION, 2, Confidence.MEDIUM, Action.DROP, Reason.LIMIT, detector="enumeration"
+    )
+
+
+SENDER = _rule(5002, "enumeration.sender.names", "Trying out account names")
+STRANGERS = _rule(5102, "enumeration.strangers.names", "Account names tried out by many senders together")
+_ALL = 1
+
+
+class Enumeration:
+    """Budgets of new account names."""
+
+    name = "enumeration"
+    settings_type = EnumerationSettings
+    rules = (SENDER, STRANGERS)
+    interests = (
+        Interest(When.JUDGE, AppProtocol.SIP, Direction.INBOUND, _NAMED),
+        Interest(When.LEARN, AppProtocol.SIP, Direction.OUTBOUND, range(WHAT_STATUS + 2, WHAT_STATUS + 7)),
+    )
+
+    def __init__(self, settings: EnumerationSettings, _services: Services | None = None) -> None:
+        self.settings = settings
+        seconds = max(settings.sender.seconds, settings.strangers.seconds)
+        self.senders = tables.RateTable(settings.entries, [(settings.sender.count, settings.sender.seconds)])
+        self.strangers = tables.RateTable(8, [(settings.strangers.count, settings.strangers.seconds)])
+        self.used = tables.SeenTable(settings.entries, seconds)
+
+    def observe(self, observation: Observation) -> Sequence[Alert]:
+        """A new name: charge it. An accepted one: give it back."""
+        if observation.direction == Direction.OUTBOUND:
+            self._refund(observation)
+            return ()
+        if observation.repeats or observation.name_known or not observation.name_key:
+            return ()
+        ts, port = observation.ts, observation.port_key
+        pair = pair_key(observation.name_key, port)
+        if self.used.touch(pair, ts):
+            return ()
+        if self.senders.charge(port, ts):
+            return self._over(SENDER, observation, pair, self.settings.sender)
+        if self.strangers.charge(_ALL, ts):
+            return self._over(STRANGERS, observation, pair, self.settings.strangers)
+        return ()
+
+    def tables(self) -> Sequence[Table]:
+        """The budgets of senders, and the names in use."""
+        held = {"enumeration_senders": self.senders, "enumeration_names": self.used}
+        return [Table(name, table.fill, table.capacity, table.evictions) for name, table in held.items()]
+
+    def tick(self, now: int) -> None:
+        """Budgets fill up by themselves."""
+
+    def _refund(self, observation: Observation) -> None:
+        request = observation.request
+        if request is not None and request.account and observation.outcome == Outcome.ACCEPTED and not request.name_known:
+            self.senders.refund(request.port, observation.ts)
+            self.strangers.refund(_ALL, observation.ts)
+
+    def _over(self, rule: Rule, observation: Observation, pair: int, limit: Limit) -> Sequence[Alert]:
+        self.used.forget(pair)
+        return (Alert(rule, observation, {"limit": limit.count, "seconds": limit.seconds}),)
