@@ -43,9 +43,11 @@ class Sample(NamedTuple):
     failures: int
     lost_writes: int
     rules_looks: int
+    rules_put_back: int
 
 
 _GROWING = {
+    "rules_put_back": "the kernel rules were damaged {} times in the last minute, and put back",
     "uninspected": "{} packets passed uninspected in the last minute",
     "lost": "the kernel dropped {} packets unseen in the last minute: the queue or its socket was full",
     "unjudged": "{} packets were answered unjudged in the last minute: the sensor hung",
@@ -148,6 +150,7 @@ class Watch:
             failures=sum(pump.failures for pump in pumps) + sensor.outlets.failures,
             lost_writes=sensor.outlets.lost,
             rules_looks=page[Number.KEEPER_LOOPS],
+            rules_put_back=page[Number.RULES_PUT_BACK],
         )
 
     def _rates(self, now: Sample) -> dict[str, float]:

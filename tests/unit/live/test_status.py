@@ -83,7 +83,7 @@ def test_missing_rules_are_trouble_until_they_are_back(watched: Watched) -> None
     watched.sensor.page[Number.RULES_PUT_BACK] = 1
     watched.sensor.page[Number.RULES_MISSING] = 2_500_000_000
     said = watched.watch.status()
-    assert said["troubles"] == []
+    assert said["troubles"] == ["the kernel rules were damaged 1 times in the last minute, and put back"]
     assert said["rules"] == {
         "in_place": True,
         "backend": "nftables",
@@ -91,6 +91,8 @@ def test_missing_rules_are_trouble_until_they_are_back(watched: Watched) -> None
         "missing_seconds": 2.5,
         "last_look": 0.0,
     }
+    watched.wait(61)
+    assert watched.troubles() == []
 
 
 def test_a_keeper_that_does_not_look_is_trouble(watched: Watched) -> None:
