@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -127,6 +128,11 @@ def show(name: str, made: Flood, most: int) -> None:
     )
 
 
+def track(ground: Field) -> None:
+    (ground.folder / "stateful").write_text(f"*filter\n{TRACKING.strip()}\nCOMMIT\n")
+    ground.network.gateway.run(f"iptables-restore -n {ground.folder}/stateful")
+
+
 @pytest.mark.parametrize("tracked", [False, True], ids=["untracked", "tracked"])
 @pytest.mark.parametrize(
     ("kind", "seconds", "admitted"),
@@ -140,8 +146,7 @@ def test_a_flood_of_strangers_hurts_nobody_who_is_trusted(
     ground: Field, folder: Path, kind: str, seconds: float, admitted: int, *, tracked: bool
 ) -> None:
     if tracked:
-        (folder / "stateful").write_text(f"*filter\n{TRACKING.strip()}\nCOMMIT\n")
-        ground.network.gateway.run(f"iptables-restore -n {folder}/stateful")
+        track(ground)
     text = GATEWAY + ALLOWLIST + f"[queue]\nstranger_rate = {admitted}\n"
     with sensor(ground.network.gateway, folder, text) as running:
         made = flood(ground, running, kind, seconds)
@@ -167,3 +172,22 @@ def assert_all_counted(made: Flood, admitted: int) -> None:
     assert judged > 0
     assert limited + judged + lost == made.arrived, seen
     assert seen.total("sipsensor_uninspected_packets_total") == 0
+
+
+def test_a_flood_past_a_dead_sensor_leaves_room_for_connections(ground: Field, folder: Path) -> None:
+    """All three processes are gone; their rules let packets pass, and still hold strangers off above the limits."""
+    track(ground)
+    with sensor(ground.network.gateway, folder, GATEWAY + ALLOWLIST) as running, ground.responder():
+        os.kill(running.process.pid, signal.SIGKILL)
+        running.process.wait(10)
+        generator = ground.flood(RATE, 6)
+        try:
+            phones = ground.heard(TRUSTED, Load(rate=30, seconds=7, mix="sip", phones=200))
+            flooded = generator.flooded(20)
+        finally:
+            generator.kill()
+        table = Connections.of(ground.network.gateway)
+        publish("flood-past-a-dead-sensor", {"flood": flooded, "trusted phones": phones, "connections": table})
+        assert flooded.sent > table.most / 4, "too slow a flood shows nothing"
+        assert table.count < table.most / 2
+        phones.assert_nothing_lost()
