@@ -1,0 +1,312 @@
+"""The kernel rules alone: which packet takes which lane, what others' rules do beside them, and what is left of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrRouting, PadN, fragment6
+from scapy.packet import Packet, Raw
+
+from tests.lab.kernel import Lanes, rules, saved, send
+from tests.lab.network import ATTACKER, OUTER, PBX, PHONE, Namespace, Network, network, wait_for
+from tests.lab.pbx import Phones, kamailio
+from tests.lab.sensor import COMMAND, GATEWAY, HOST, sensor
+
+SEND = f"python3 {Path(__file__).parent}/send.py"
+RULESETS = Path(__file__).parent / "rulesets"
+NOBODY = {4: "10.71.2.9", 6: "fd71:2::9"}
+"""Protected, and not there: nothing answers."""
+TRUST = '[trust]\nallowlist = ["10.71.1.10", "fd71:1::10"]\n'
+VERSIONS = pytest.mark.parametrize("version", [4, 6])
+
+
+def ip(version: int, source: dict[int, str], destination: dict[int, str]) -> Packet:
+    ends = {"src": source[version], "dst": destination[version]}
+    return IPv6(**ends) if version == 6 else IP(**ends)
+
+
+def udp(
+    version: int, source: dict[int, str], destination: dict[int, str], sport: int = 5060, dport: int = 5060
+) -> Packet:
+    return ip(version, source, destination) / UDP(sport=sport, dport=dport) / Raw(b"keep-alive")
+
+
+def tcp(
+    version: int, source: dict[int, str], destination: dict[int, str], sport: int = 5060, dport: int = 5060
+) -> Packet:
+    return ip(version, source, destination) / TCP(sport=sport, dport=dport, flags="R")
+
+
+@VERSIONS
+def test_the_remote_end_decides_about_the_lane(lab: Network, folder: Path, version: int) -> None:
+    with rules(lab.gateway, folder, GATEWAY + TRUST) as made:
+        send(lab.outside, udp(version, ATTACKER, NOBODY, sport=7), udp(version, ATTACKER, NOBODY, dport=4569))
+        assert made.new() == Lanes(strangers=2)
+        send(lab.outside, udp(version, PHONE, NOBODY), tcp(version, PHONE, NOBODY), tcp(version, ATTACKER, NOBODY))
+        assert made.new() == Lanes(trusted=1, trusted_tcp=1, strangers_tcp=1)
+        send(
+            lab.pbx,
+            udp(version, PBX, PHONE, dport=7),
+            udp(version, PBX, ATTACKER, dport=7),
+            tcp(version, PBX, PHONE, dport=7),
+        )
+        assert made.new() == Lanes(trusted=1, strangers=1, trusted_tcp=1)
+
+
+@VERSIONS
+def test_other_ports_and_transports_are_left_alone(lab: Network, folder: Path, version: int) -> None:
+    lite = ip(version, ATTACKER, NOBODY)
+    lite.__setattr__("nh" if version == 6 else "proto", 136)
+    sctp = ip(version, ATTACKER, NOBODY)
+    sctp.__setattr__("nh" if version == 6 else "proto", 132)
+    same_ports = Raw(b"\x13\xc4\x13\xc4" + bytes(8))
+    with rules(lab.gateway, folder, GATEWAY) as made:
+        send(lab.outside, udp(version, ATTACKER, NOBODY, dport=10000), lite / same_ports, sctp / same_ports)
+        send(lab.pbx, udp(version, PBX, ATTACKER, sport=10000, dport=5060))
+        assert made.new() == Lanes()
+
+
+@VERSIONS
+def test_no_source_makes_a_stranger_of_the_outside_one_of_ours(lab: Network, folder: Path, version: int) -> None:
+    # Even where the protected are listed as trusted, and the destination is.
+    trust = (
+        '[trust]\nallowlist = ["10.71.1.10", "10.71.2.0/24", "fd71:1::10", "fd71:2::/64"]\n[queue]\nstranger_rate = 2\n'
+    )
+    with rules(lab.gateway, folder, GATEWAY + trust) as made:
+        send(lab.outside, udp(version, PBX, NOBODY), tcp(version, PBX, NOBODY))
+        assert made.new() == Lanes(strangers=1, strangers_tcp=1)
+        # And it counts against the strangers' rate.
+        send(lab.outside, *[udp(version, PBX, NOBODY)] * 50)
+        found = made.new()
+        assert found.limited > 30
+        assert found.strangers + found.limited == 50
+
+
+@VERSIONS
+def test_above_the_rate_strangers_alone_are_stopped(lab: Network, folder: Path, version: int) -> None:
+    with rules(lab.gateway, folder, GATEWAY + TRUST + "[queue]\nstranger_rate = 10\n") as made:
+        send(lab.outside, *[udp(version, ATTACKER, NOBODY, sport=port) for port in range(1024, 1124)])
+        found = made.new()
+        assert found.limited >= 80
+        assert found.strangers + found.limited == 100
+        send(lab.outside, *[udp(version, PHONE, NOBODY)] * 50)
+        send(lab.pbx, *[udp(version, PBX, ATTACKER)] * 50)
+        assert made.new() == Lanes(trusted=50, strangers=50)
+
+
+def test_in_observe_mode_what_comes_too_fast_passes_beside_the_queue(lab: Network, folder: Path) -> None:
+    with rules(lab.gateway, folder, GATEWAY + "[queue]\nstranger_rate = 10\n", "observe") as made:
+        send(lab.outside, *[udp(4, ATTACKER, PBX, sport=port) for port in range(1024, 1074)])
+        found = made.new()
+        assert found.limited >= 30
+        assert found.strangers + found.limited == 50
+        assert lab.arrived(ATTACKER[4]) == 50
+
+
+@VERSIONS
+def test_ports_behind_options_and_in_pieces_are_found(lab: Network, folder: Path, version: int) -> None:
+    whole = udp(version, ATTACKER, NOBODY) / Raw(b"x" * 3000)
+    if version == 4:
+        del whole[UDP].chksum
+        pieces = fragment(IP(bytes(whole)), fragsize=1000)
+    else:
+        head = IPv6(src=ATTACKER[6], dst=NOBODY[6]) / IPv6ExtHdrFragment(id=77)
+        pieces = fragment6(head / UDP(sport=5060, dport=5060) / Raw(b"x" * 3000), 1000)
+    assert len(pieces) > 2
+    with rules(lab.gateway, folder, GATEWAY) as made:
+        send(lab.outside, *reversed(pieces))
+        assert made.new() == Lanes(strangers=1)
+        if version == 6:
+            options = IPv6ExtHdrDestOpt(options=[PadN(optdata=b"\0" * 4)])
+            for header in (options, IPv6ExtHdrRouting(segleft=0, addresses=["::1"]), options / options):
+                packet = IPv6(src=ATTACKER[6], dst=NOBODY[6]) / header / UDP(sport=5060, dport=5060) / Raw(b"x")
+                send(lab.outside, packet)
+                assert made.new() == Lanes(strangers=1), header
+        tracked = lab.gateway.run("cat /proc/sys/net/netfilter/nf_conntrack_count")
+        assert tracked.strip() == "0"
+
+
+@VERSIONS
+def test_marks_of_others_change_nothing_and_stay(lab: Network, folder: Path, version: int) -> None:
+    tool = "iptables -w" if version == 4 else "ip6tables -w"
+    counting = "POSTROUTING -m mark --mark {} -m comment --comment {}"
+    with rules(lab.gateway, folder, GATEWAY + TRUST) as made:
+        # In front of us: both of our bits are set, and two that are not ours.
+        lab.gateway.run(f"{tool} -t mangle -A PREROUTING -j MARK --set-mark 0x30000042")
+        lab.gateway.run(f"{tool} -t mangle -A {counting.format('0x42', 'theirs')}")
+        try:
+            send(lab.outside, udp(version, ATTACKER, PBX), udp(version, PHONE, PBX))
+            assert made.new() == Lanes(strangers=1, trusted=1)
+            printed = lab.gateway.run(f"{tool} -t mangle -vnxL POSTROUTING")
+            assert [line.split()[0] for line in printed.splitlines() if "theirs" in line] == ["2"]
+            # Between us and the queue: who erases the mark gets the strangers' queue.
+            lab.gateway.run(f"{tool} -t mangle -I FORWARD -j MARK --set-mark 0")
+            send(lab.outside, udp(version, PHONE, PBX))
+            assert made.new() == Lanes(strangers=1)
+        finally:
+            lab.gateway.attempt(f"{tool} -t mangle -D FORWARD -j MARK --set-mark 0")
+            lab.gateway.run(f"{tool} -t mangle -D PREROUTING -j MARK --set-mark 0x30000042")
+            lab.gateway.run(f"{tool} -t mangle -D {counting.format('0x42', 'theirs')}")
+
+
+@VERSIONS
+def test_a_host_takes_what_comes_from_outside_in_its_own_name_for_a_strangers(
+    lab: Network, folder: Path, version: int
+) -> None:
+    own = {4: "10.71.2.0/24", 6: "fd71:2::/64"}
+    text = HOST + f'[trust]\nallowlist = ["{own[version]}", "{PHONE[version]}"]\n'
+    with rules(lab.pbx, folder, text) as made:
+        send(lab.outside, udp(version, PHONE, PBX), udp(version, ATTACKER, PBX), udp(version, PBX, PBX, sport=7))
+        # The kernel drops the last one itself in IPv4.
+        assert made.new() == Lanes(trusted=1, strangers=1 if version == 4 else 2)
+        send(lab.pbx, udp(version, PBX, PHONE), udp(version, PBX, ATTACKER), tcp(version, PBX, PHONE))
+        assert made.new() == Lanes(trusted=1, strangers=1, trusted_tcp=1)
+
+
+def blocked(space: Namespace, version: int, name: str, element: str) -> None:
+    space.run(f"nft add element inet sipsensor {name}{version} '{{ {element} timeout 1m }}'")
+
+
+@VERSIONS
+@pytest.mark.parametrize("place", ["gateway", "pbx"])
+def test_a_blocked_source_loses_its_signalling_and_nothing_else(
+    lab: Network, folder: Path, version: int, place: str
+) -> None:
+    space = {"gateway": lab.gateway, "pbx": lab.pbx}[place]
+    stranger = {version: ATTACKER[version]}
+    with rules(space, folder, GATEWAY if place == "gateway" else HOST) as made:
+        blocked(space, version, "blocked", ATTACKER[version])
+        send(
+            lab.outside,
+            udp(version, stranger, PBX),
+            tcp(version, stranger, PBX),
+            udp(version, stranger, PBX, dport=4569),
+        )
+        assert made.new() == Lanes()
+        assert lab.delivered(ATTACKER[version]) == 0
+        send(lab.outside, udp(version, stranger, PBX, dport=10000), tcp(version, stranger, PBX, dport=22))
+        assert lab.delivered(ATTACKER[version]) == 2
+        send(lab.outside, udp(version, PHONE, PBX))
+        assert made.new() == Lanes(strangers=1)
+        assert "packets 3 " in space.run("nft list counter inet sipsensor blocked")
+
+
+@VERSIONS
+def test_the_trusted_in_a_blocked_network_keep_working_in_pieces_too(lab: Network, folder: Path, version: int) -> None:
+    whole = 5 * b"keep-alive " * 100
+    network = {4: "10.71.1.0/24", 6: "fd71:1::/64"}[version]
+    with rules(lab.gateway, folder, GATEWAY) as made:
+        blocked(lab.gateway, version, "blocked_networks", network)
+
+        def pieces(port: int) -> list[Packet]:
+            if version == 4:
+                made = IP(bytes(IP(src=PHONE[4], dst=NOBODY[4], id=port) / UDP(sport=port, dport=5060) / Raw(whole)))
+                return list(fragment(made, fragsize=1000))
+            head = IPv6(src=PHONE[6], dst=NOBODY[6]) / IPv6ExtHdrFragment(id=port)
+            return list(fragment6(head / UDP(sport=port, dport=5060) / Raw(whole), 1000))
+
+        send(lab.outside, *pieces(5060))
+        assert made.new() == Lanes()
+        blocked(lab.gateway, version, "trusted", f"{PHONE[version]} . 5060")
+        blocked(lab.gateway, version, "trusted_hosts", PHONE[version])
+        send(lab.outside, *pieces(5060), *pieces(5070))
+        assert made.new() == Lanes(trusted=1)
+
+
+def test_an_operators_drop_in_the_filter_table_still_drops(lab: Network, folder: Path) -> None:
+    drop = f"FORWARD -s {PHONE[4]} -p udp --dport 5060 -j DROP"
+    with sensor(lab.gateway, folder, GATEWAY + TRUST) as running:
+        lab.gateway.run(f"iptables -w -A {drop}")
+        try:
+            send(lab.outside, udp(4, PHONE, PBX), udp(4, ATTACKER, PBX))
+            wait_for(lambda: lab.arrived(ATTACKER[4]) == 1, 5, "the other one")
+            assert lab.arrived(PHONE[4]) == 0
+            assert running.metric("sipsensor_packets_total") == 2
+        finally:
+            lab.gateway.run(f"iptables -w -D {drop}")
+
+
+def test_an_operators_drop_behind_our_jump_drops_after_the_next_look(lab: Network, folder: Path) -> None:
+    drop = f"FORWARD -s {PHONE[4]} -p udp --dport 5060 -j DROP"
+    with sensor(lab.gateway, folder, GATEWAY) as running:
+        if "iptables" not in running.said:
+            pytest.skip("nft queues in a chain of its own here: nothing stands behind it")
+        lab.gateway.run(f"iptables -w -t mangle -A {drop}")
+        try:
+            wait_for(lambda: "rules stand behind our jump" in running.said, 5, "the rules put back")
+            send(lab.outside, udp(4, PHONE, PBX), udp(4, ATTACKER, PBX))
+            wait_for(lambda: lab.arrived(ATTACKER[4]) == 1, 5, "the other one")
+            assert lab.arrived(PHONE[4]) == 0
+        finally:
+            lab.gateway.run(f"iptables -w -t mangle -D {drop}")
+
+
+@pytest.fixture
+def fresh(lab: Network, folder: Path) -> Iterator[Network]:
+    """A network of its own: what a firewall remembers of connections outlives its rules."""
+    del lab
+    with network() as made, kamailio(made.pbx, folder):
+        yield made
+
+
+def load(space: Namespace, ruleset: str) -> None:
+    """The rules of another tool, behind those with which the lab counts."""
+    if (RULESETS / f"{ruleset}.nft").exists():
+        space.run(f"nft -f {RULESETS}/{ruleset}.nft")
+        return
+    for tool, version in (("iptables", 4), ("ip6tables", 6)):
+        space.run(f"{tool}-restore -w 5 --noflush {RULESETS}/{ruleset}.v{version}")
+
+
+@pytest.mark.parametrize(
+    "ruleset", ["docker-gateway", "ufw-gateway", "firewalld-gateway", "ufw-host", "firewalld-host"]
+)
+def test_beside_the_rules_of_other_tools(fresh: Network, folder: Path, ruleset: str) -> None:
+    gateway = ruleset.endswith("gateway")
+    space, seen = (fresh.gateway, fresh.arrived) if gateway else (fresh.pbx, fresh.delivered)
+    load(space, ruleset)
+    before = saved(space)
+    drops = 'sipsensor_drops_total{reason="SIGNATURE"}'
+    with sensor(space, folder, GATEWAY if gateway else HOST) as running:
+        for version in (4, 6):
+            Phones(fresh.outside, version, folder).call(1)
+            Phones(fresh.outside, version, folder).register("201", 5093, transport="t1")
+            fresh.outside.run(f"{SEND} {PBX[version]} scanner")
+            fresh.outside.run(f"{SEND} {PBX[version]} padded")
+        wait_for(lambda: running.metric(drops) == 4, 5, "the drops")
+        assert [seen(ATTACKER[version]) for version in (4, 6)] == [0, 0]
+        if ruleset == "docker-gateway":
+            # By the published port: the address is translated before we see the packet.
+            fresh.outside.run(f"{SEND} {OUTER[4]} scanner")
+            wait_for(lambda: running.metric(drops) == 5, 5, "the fifth")
+            assert seen(ATTACKER[4]) == 0
+            fresh.outside.run(f"{SEND} {OUTER[4]} lawful")
+            wait_for(lambda: seen(ATTACKER[4]) == 1, 5, "the lawful one")
+        # Connections are tracked here, so strangers may not fill the table.
+        assert "ct state new" in space.run("nft list table inet sipsensor")
+        assert running.stop() == 0
+    assert saved(space) == before
+    assert any(before.values())
+
+
+def test_what_is_not_the_users_to_do_is_one_line(lab: Network, folder: Path) -> None:
+    without = "setpriv --bounding-set -net_admin --inh-caps -net_admin"
+    for subcommand in ("apply", "remove"):
+        status, printed = lab.gateway.attempt(f"{without} {COMMAND} rules {subcommand}", folder)
+        assert (status, printed) == (2, "sipsensor: the kernel rules need CAP_NET_ADMIN; run it as root\n")
+
+
+def test_a_printed_script_does_the_same_and_may_run_twice(lab: Network, folder: Path) -> None:
+    with rules(lab.gateway, folder, GATEWAY + TRUST) as made:
+        applied = saved(lab.gateway)
+        status, script = made.command("print --enforce")
+        assert status == 0
+        (folder / "rules.sh").write_text(script)
+        assert made.command("remove")[0] == 0
+        assert made.command("remove") == (0, "sipsensor: no kernel rules of sipsensor stand here\n")
+        for _ in range(2):
+            lab.gateway.run(f"sh {folder}/rules.sh")
+            assert saved(lab.gateway) == applied
