@@ -14,15 +14,15 @@ from tests.lab.traffic.tools import Floods, Heard, Tool, running
 
 PBX = {4: "10.71.2.3", 6: "fd71:2::3"}
 """Where the responder answers; both gateway settings of the lab protect it."""
-TRUSTED = {4: "10.71.3.10", 6: "fd71:3::10"}
+TRUSTED = {4: "10.72.0.10", 6: "fd71:3::10"}
 """The first phone of the range that ``ALLOWLIST`` names."""
-STRANGERS = {4: "10.71.4.10", 6: "fd71:4::10"}
+STRANGERS = {4: "10.73.0.10", 6: "fd71:4::10"}
 """The first of a range of ordinary phones that nobody listed."""
 LOCAL_PORTS = {address: port for port, first in ((5060, TRUSTED), (5062, STRANGERS)) for address in first.values()}
 FORGED = {4: "10.80.0.0", 6: "fd80::"}
 """The first of the flood's made-up sources."""
-ALLOWLIST = '[trust]\nallowlist = ["10.71.3.0/24", "fd71:3::/64"]\n'
-RANGES = {4: ("10.71.3.0/24", "10.71.4.0/24", "10.80.0.0/12"), 6: ("fd71:3::/64", "fd71:4::/64", "fd80::/16")}
+ALLOWLIST = '[trust]\nallowlist = ["10.72.0.0/16", "fd71:3::/64"]\n'
+RANGES = {4: ("10.72.0.0/16", "10.73.0.0/16", "10.80.0.0/12"), 6: ("fd71:3::/64", "fd71:4::/64", "fd80::/16")}
 """The networks of these, in this order."""
 LANES = {"trusted": (0,), "strangers": (1, 2)}
 """Which of them take which queue."""
