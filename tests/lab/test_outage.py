@@ -163,6 +163,32 @@ def test_a_sensor_that_hangs_is_replaced_and_every_packet_is_accounted_for(groun
         assert "made no progress" in running.said
 
 
+def test_what_waits_for_a_sensor_that_is_killed_is_lost_and_counted(ground: Field, folder: Path) -> None:
+    before: dict[str, int] = {}
+    waiting: dict[str, int] = {}
+    with sensor(ground.network.gateway, folder, GATEWAY + ALLOWLIST) as running, ground.responder():
+
+        def stop_and_kill() -> None:
+            time.sleep(1)
+            sensing = child(running, QUEUE_PROCESS)
+            os.kill(sensing, signal.SIGSTOP)
+            time.sleep(0.2)
+            before.update(answered(ground))
+            time.sleep(0.3)
+            waiting.update({lane: kernel_queue(ground, lane)[0] for lane in QUEUES})
+            os.kill(sensing, signal.SIGKILL)
+
+        heard = both(ground, Load(rate=50, seconds=5), stop_and_kill)
+        accounts = add_up(ground, running, before)
+        publish("killed-with-packets-waiting", {"heard": heard, "packets": accounts, "waiting": waiting})
+        for lane, each in heard.items():
+            # A request may have come between the look and the signal.
+            assert waiting[lane] <= each.lost <= waiting[lane] + 3, (lane, waiting, heard)
+            assert waiting[lane] > 10
+            assert each.longest_gap_ms < 1600, heard  # half a second of it was ours
+            assert accounts[lane]["uninspected"] >= each.lost, accounts
+
+
 def slow_tools(folder: Path) -> tuple[str, Path]:
     """A sensor whose tools hang while a file is there: how to start it, and that file."""
     bin_folder, flag = folder / "bin", folder / "hang"
