@@ -19,9 +19,22 @@ import pytest
 
 from tests.lab.network import ATTACKER, PBX, Network, wait_for
 from tests.lab.sensor import COMMAND, GATEWAY, METRICS, Running, config, sensor
+from tests.support.certificates import Authority
 
 SEND = f"python3 {Path(__file__).parent}/send.py"
 NOBODY = 65534
+SCRAPE = """
+import http.client, ssl, sys
+listen, authority, *own = sys.argv[1:]
+context = ssl.create_default_context(cafile=authority)
+if own:
+    context.load_cert_chain(*own)
+client = http.client.HTTPSConnection(listen, timeout=5, context=context)
+client.connect()
+print(client.sock.getpeercert()["subject"])
+client.request("GET", "/metrics")
+print(client.getresponse().read().decode())
+"""
 
 
 def ask(running: Running) -> dict[str, Any]:
@@ -169,6 +182,32 @@ def test_nobody_is_asked_when_no_sensor_runs(lab: Network, folder: Path) -> None
     code, printed = lab.gateway.attempt(f"{COMMAND} status --config {file}")
     assert (code, printed.count("\n")) == (1, 1)
     assert printed.startswith(f"sipsensor: {folder}/control.sock: no sensor runs there; start one")
+
+
+def test_metrics_over_tls_for_clients_with_a_certificate_renewed_at_sighup(lab: Network, folder: Path) -> None:
+    authority = Authority(folder, "authority")
+    client = authority.issue("client")
+    first = authority.issue("first")
+    shutil.copy(first.certificate, folder / "live.pem")
+    shutil.copy(first.key, folder / "live.key")
+    text = f'certificate = "{folder}/live.pem"\nkey = "{folder}/live.key"\nclient_ca = "{authority.file}"\n'
+    (folder / "scrape.py").write_text(SCRAPE)
+    scrape = f"python3 {folder}/scrape.py {METRICS} {authority.file}"
+    shown = f"{scrape} {client.certificate} {client.key}"
+    with sensor(lab.gateway, folder, f"{GATEWAY}[metrics]\n{text}") as running:
+        said = lab.gateway.run(shown)
+        assert "'first'" in said
+        assert "sipsensor_rules_in_place 1.0" in said
+        assert lab.gateway.attempt(scrape)[0] != 0
+        (folder / "live.pem").write_text("half a fi")
+        os.kill(running.process.pid, signal.SIGHUP)
+        wait_for(lambda: "metrics.certificate" in running.said, 5, "the line about the file")
+        assert "'first'" in lab.gateway.run(shown)
+        second = authority.issue("second")
+        shutil.copy(second.certificate, folder / "live.pem")
+        shutil.copy(second.key, folder / "live.key")
+        os.kill(running.process.pid, signal.SIGHUP)
+        wait_for(lambda: "'second'" in lab.gateway.run(shown), 5, "the new certificate")
 
 
 def test_a_socket_in_use_or_a_bad_certificate_keeps_it_from_starting(lab: Network, folder: Path) -> None:

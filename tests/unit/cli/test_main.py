@@ -9,6 +9,7 @@ import pytest
 
 from sipsensor.cli.main import COMMANDS, group, is_user_error, main
 from sipsensor.config.errors import ConfigError
+from sipsensor.control import ControlError
 from sipsensor.export.events import EventLogError
 from sipsensor.export.metrics import MetricsError
 from sipsensor.signatures import SignatureError
@@ -39,6 +40,7 @@ def test_the_group_lists_all_commands_without_importing_them() -> None:
     "error",
     [
         ConfigError(["x"]),
+        ControlError("x"),
         CaptureError("x"),
         EventLogError("x"),
         MetricsError("x"),
