@@ -102,10 +102,10 @@ def test_it_shows_what_it_claims(folder: Path, capsys: pytest.CaptureFixture[str
         assert status == 0, running.said()
     said = running.said()
     assert "NO " not in said
-    assert "with: he found nothing" in said
+    assert "with: the attacker found nothing" in said
     assert re.search(r"with +svmap: is there a PBX\? +nothing", said)
     assert re.search(r"without +svcrack: password of 202\? +202: 202", said)
-    assert re.search(r"with: 0 of his [1-9]\d* packets reached the PBX", said)
+    assert re.search(r"with: 0 of the attacker's [1-9]\d* packets reached the PBX", said)
     assert 'sipsensor_drops_total{reason="SIGNATURE"}' in said
     assert "\x1b" not in said
     with capsys.disabled():
@@ -116,7 +116,7 @@ def test_it_shows_what_it_claims(folder: Path, capsys: pytest.CaptureFixture[str
 def test_a_sensor_that_only_watches_does_not_convince(folder: Path) -> None:
     with demo(folder, "--observe") as running:
         assert running.process.wait(LIMIT) == 1, running.said()
-    assert re.search(r"NO +with: he found .*202: 202", running.said())
+    assert re.search(r"NO +with: the attacker found .*202: 202", running.said())
     assert "NOT all of it is as claimed" in running.said()
 
 

@@ -81,16 +81,16 @@ def claims(without: Side, with_it: Side, evidence: Evidence) -> list[tuple[str, 
     blocked = [event for event in evidence.events if event.get("alert", {}).get("action") == "blocked"]
     return [
         ("without: the attacker found the PBX, its accounts, and a password", _broken_into(without)),
-        (f"with: he found {_loot(with_it)}", all(one.nothing for one in with_it.found.values())),
-        (f"with: {arrived} of his {sent} packets reached the PBX", arrived == 0 < sent),
-        (f"{dropped:g} packets were dropped by their signature: each of his", dropped == sent),
+        (f"with: the attacker found {_loot(with_it)}", all(one.nothing for one in with_it.found.values())),
+        (f"with: {arrived} of the attacker's {sent} packets reached the PBX", arrived == 0 < sent),
+        (f"{dropped:g} packets were dropped by a signature: every one of the attacker's", dropped == sent),
         (f"the event log tells of {len(blocked)} of them, and accuses nobody else", _fair(blamed, blocked)),
         *(
             (f"{side.name}: {_phoned(side)}", side.calls > 0 and _whole(side.packets(PHONE[4])))
             for side in (without, with_it)
         ),
         (
-            f"nothing passed it uninspected: {unseen:g} packets; its status tells of no trouble",
+            f"{unseen:g} packets passed it uninspected; its status tells of no trouble",
             not unseen + evidence.status,
         ),
         (

@@ -114,17 +114,15 @@ def _rules(space: Namespace) -> str:
 def _show(evidence: judge.Evidence) -> None:
     rows = [
         [
-            str(event["timestamp"])[11:22],
+            str(event["timestamp"])[11:19],
             str(event["src_ip"]),
-            _shown(event.get("sip", {}).get("request_line", "")),
+            _shown(event.get("sip", {}).get("method", "")),
             event.get("sipsensor", {}).get("rule", ""),
             event.get("alert", {}).get("action", ""),
         ]
         for event in evidence.events
     ]
-    output.table(
-        "Alerts of the sensor (its events.jsonl)", ["time", "from", "what it was", "rule", "packet"], rows[:10]
-    )
+    output.table("Alerts of the sensor (its events.jsonl)", ["time", "from", "request", "rule", "packet"], rows[:10])
     if rows[10:]:
         click.echo(f"  and {len(rows) - 10} more\n")
     output.pairs(f"Metrics of the sensor (of http://{METRICS}/metrics)", judge.worth_showing(evidence.samples))
