@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,6 +166,52 @@ def test_a_host_takes_what_comes_from_outside_in_its_own_name_for_a_strangers(
         assert made.new() == Lanes(trusted=1, strangers=1 if version == 4 else 2)
         send(lab.pbx, udp(version, PBX, PHONE), udp(version, PBX, ATTACKER), tcp(version, PBX, PHONE))
         assert made.new() == Lanes(trusted=1, strangers=1, trusted_tcp=1)
+
+
+@VERSIONS
+def test_a_host_whose_operator_routes_by_mark_still_does(fresh: Network, folder: Path, version: int) -> None:
+    tool = "iptables -w" if version == 4 else "ip6tables -w"
+    gateway, pbx = fresh.gateway, fresh.pbx
+    route = "10.71.5.1 lan1 10.71.5.2/24" if version == 4 else "fd71:5::1 lan1 fd71:5::2/64"
+    towards, device, own = route.split()
+    pbx.run(f"ip link add {device} type veth peer name second")
+    subprocess.run(["ip", "-n", pbx.name, "link", "set", "second", "netns", gateway.name], check=True)
+    for space, link, address in ((pbx, device, own), (gateway, "second", f"{towards}/{own.rpartition('/')[2]}")):
+        space.run(f"ip addr add {address} dev {link}" + (" nodad" if version == 6 else ""))
+        space.run(f"ip link set {link} up")
+    gateway.run("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.second.rp_filter=0")
+    pbx.run(f"ip -{version} rule add fwmark 0x1 table 100")
+    pbx.run(f"ip -{version} route add default via {towards} dev {device} table 100")
+    # One that keeps our bits, and one that does not.
+    for mark, port in (("--set-xmark 0x1/0xff", 7), ("--set-mark 0x1", 9)):
+        pbx.run(f"{tool} -t mangle -A OUTPUT -p udp --sport 4569 --dport {port} -j MARK {mark}")
+        gateway.run(f"{tool} -t raw -A PREROUTING -i second -p udp --dport {port}")
+        gateway.run(f"{tool} -t raw -A PREROUTING -i inner -p udp --dport {port}")
+
+    def ways() -> list[int]:
+        """By port, the packets that came over the second link and over the first."""
+        for remote in (ATTACKER, PHONE):
+            for port in (7, 9):
+                send_from_pbx(pbx, version, remote, port)
+        time.sleep(0.2)
+        lines = gateway.run(f"{tool} -t raw -vnxL PREROUTING -Z").splitlines()
+        return [int(line.split()[0]) for line in lines if "dpt:" in line]
+
+    assert ways() == [2, 0, 2, 0]
+    with rules(pbx, folder, HOST + TRUST):
+        assert ways() == [2, 0, 2, 0]
+    with sensor(pbx, folder, HOST + TRUST):
+        assert ways() == [2, 0, 2, 0]
+
+
+def send_from_pbx(pbx: Namespace, version: int, remote: dict[int, str], port: int) -> None:
+    """A datagram from a socket on the PBX's port: only those are routed again."""
+    code = (
+        f"import socket; s = socket.socket(socket.AF_INET{'6' * (version == 6)}, socket.SOCK_DGRAM); "
+        f""
+        f"s.bind(('{PBX[version]}', 4569)); s.sendto(b'OPTIONS sip:a SIP/2.0', ('{remote[version]}', {port}))"
+    )
+    pbx.run(f'python3 -c "{code}"')
 
 
 def blocked(space: Namespace, version: int, name: str, element: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sipsensor.enforce.rules import counts, queueing, table
+from sipsensor.enforce.rules.blind_spots import offloaded, passed_by
 from sipsensor.enforce.rules.features import features
 from sipsensor.enforce.rules.generation import generation
 from sipsensor.enforce.rules.plan import Backend, KernelPlan
@@ -143,6 +144,14 @@ class KernelRules:
             met += counts.of_nft(asked(["nft", "-j", "-t", "list", "table", "inet", TABLE]) or "")
         limited = counts.limited(asked(["nft", "-j", "list", "counters", "table", "inet", TABLE]) or "")
         return met.counts(self.plan.queues, limited)
+
+    def blind_spots(self) -> list[str]:
+        """What others' rules keep from ours, in words: not ours to mend. Raises RulesError when a tool hangs."""
+        found = list(offloaded(asked(["nft", "-t", "list", "ruleset"]) or ""))
+        if self._standing is not None and self._standing.backend == "iptables":
+            for tool, _version in families():
+                found += [f"{tool}: {told}" for told in passed_by(_saved(tool))]
+        return found
 
     def _is_planned(self) -> bool:
         return self.how == "none" or (self._standing is not None and self._standing.plan == self.plan)

@@ -1,7 +1,8 @@
 """The text of our nft table: sets, the cut of blocked sources, lanes and limits, and the marks taken off again.
 
 Order of the hooks: -450 blocked sources are dropped, before anything puts fragments together; -151 every signalling packet gets its lane;
-then the queueing rules (iptables' mangle table at -150, or -149 here); -148 what comes back from the queue.
+then the queueing rules (iptables' mangle table at -150, or -149 here); -148 what comes back from the queue; on a host -147, where packets
+with a mark of somebody else's are routed by it.
 """
 
 from __future__ import annotations
@@ -164,7 +165,8 @@ class _Table:
         New flows are limited here and not before the queue: what the sensor drops takes nobody's place.
         """
         if self.host:
-            yield from self._hooked("after_", -148, input="settle", output="unmark")
+            yield from self._hooked("after_", -148, input="settle", output="tell_routing")
+            yield from self._rerouted()
         else:
             yield from self._hooked("after_", -148, forward="settle")
         limit = self._flow_limit()
@@ -172,10 +174,20 @@ class _Table:
         yield chain("settle", *answers, *limit, "goto unmark")
         yield chain("unmark", self._clear())
 
-    def _hooked(self, prefix: str, priority: int, **targets: str) -> Iterator[str]:
+    def _rerouted(self) -> Iterator[str]:
+        """A host's packets with a mark of somebody else's are routed by that mark and nothing else.
+
+        iptables-nft routes anew when its OUTPUT chain changed a mark, but not where that chain queued the packet; and where it does, our
+        bits are in the mark. A chain of the type route does it when the mark changes in it, so one is set before and cleared there.
+        """
+        theirs = f"meta mark & {self.plan.others_bits:#010x} != 0"
+        yield chain("tell_routing", f"{theirs} meta mark set meta mark | {self.plan.mark:#010x} accept", "goto unmark")
+        yield from self._hooked("routed_", -147, "route", output="unmark")
+
+    def _hooked(self, prefix: str, priority: int, kind: str = "filter", **targets: str) -> Iterator[str]:
         """A base chain for each hook named, which sends our packets on: towards the protected, from them, or in forward both."""
         for name, target in targets.items():
-            lines = [hook(name, priority)]
+            lines = [hook(name, priority, kind)]
             if self.host:
                 lines.append(f'{"iif" if name == "input" else "oif"}name "lo" return')
             for side in {"input": "d", "output": "s", "forward": "ds"}[name]:

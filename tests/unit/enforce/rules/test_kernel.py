@@ -235,6 +235,16 @@ def test_a_failing_removal_is_said(iptables: Tools) -> None:
         KernelRules(HOST, "iptables", nobody).remove()
 
 
+def test_blind_spots_of_both_tools_are_told(iptables: Tools, installed: KernelRules) -> None:
+    assert installed.blind_spots() == []
+    listed = iptables.folder / "ip6tables-listed"
+    listed.write_text("-A FORWARD -j ACCEPT\n" + listed.read_text())
+    iptables.answers("nft", "printf 'table inet fw4 {\\n flow add @ft\\n}\\n'")
+    told = installed.blind_spots()
+    assert told[0].startswith("a flowtable of the nft table inet fw4")
+    assert told[1].startswith("ip6tables: packets that match")
+
+
 def test_what_was_never_put_in_place_is_a_fault() -> None:
     unused: Callable[[], list[str]] = KernelRules(HOST, "auto", nobody).faults
     assert unused() == ["the rules were never put in place"]

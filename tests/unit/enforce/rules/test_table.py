@@ -36,7 +36,7 @@ def test_every_chain_that_rules_name_is_there_and_every_one_there_is_entered() -
         for features in (Features(), Features(defragment="ct", fib=False), Features(defragment="socket")):
             made = chains(plan, features, FLOWS, queue=True)
             named = set(re.findall(r"goto (\w+)", str(made)))
-            base = {name for name, lines in made.items() if "type filter hook" in lines[0]}
+            base = {name for name, lines in made.items() if lines[0].startswith("type ")}
             assert named <= set(made)
             assert set(made) == named | base | ({"defragment"} if features.defragment != "socket" else set())
 
@@ -113,6 +113,16 @@ def test_marks_of_ours_are_cleared_before_and_behind_and_others_kept() -> None:
     assert made["sort"][0] == clear
     assert made["unmark"] == [clear]
     assert made["after_forward"][0].endswith("priority -148; policy accept;")
+
+
+def test_on_a_host_packets_with_a_mark_of_somebody_elses_are_routed_by_it() -> None:
+    made = chains(HOST)
+    assert made["tell_routing"] == [
+        "meta mark & 0xcfffffff != 0 meta mark set meta mark | 0x30000000 accept",
+        "goto unmark",
+    ]
+    assert made["routed_output"][0] == "type route hook output priority -147; policy accept;"
+    assert "tell_routing" not in chains(GATEWAY)
 
 
 def test_a_host_leaves_its_own_talk_alone() -> None:
