@@ -205,7 +205,7 @@ def test_the_tick_goes_on_and_may_fail(serve: Serve, path: str, complaints: list
 
     serve(tick=tick, every=0.05)
     time.sleep(0.5)
-    assert 5 <= len(ticks) <= 12
+    assert 2 <= len(ticks) <= 12
     assert len(complaints) == len(ticks)
     assert "answer" in ask(path, b'{"command": "echo"}\n')
 
@@ -216,9 +216,10 @@ def switches(made: Server) -> list[str]:
     return [line for line in status.splitlines() if line.startswith("voluntary")]
 
 
-def test_without_a_tick_it_sleeps(serve: Serve) -> None:
+def test_without_a_tick_it_sleeps(serve: Serve, path: str) -> None:
     made = serve()
-    time.sleep(0.2)
+    ask(path, b"{}\n")
+    time.sleep(0.1)
     before = switches(made)
     time.sleep(0.3)
     assert switches(made) == before
