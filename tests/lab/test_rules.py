@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from scapy.layers.inet import IP, TCP, UDP, fragment
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrRouting, PadN, fragment6
 from scapy.packet import Packet, Raw
 
-from tests.lab.kernel import Lanes, rules, saved, send
+from tests.lab.kernel import Lanes, Rules, rules, saved, send
 from tests.lab.network import ATTACKER, OUTER, PBX, PHONE, Namespace, Network, network, wait_for
 from tests.lab.pbx import Phones, kamailio
 from tests.lab.sensor import COMMAND, GATEWAY, HOST, sensor
@@ -56,6 +58,30 @@ def test_the_remote_end_decides_about_the_lane(lab: Network, folder: Path, versi
             tcp(version, PBX, PHONE, dport=7),
         )
         assert made.new() == Lanes(trusted=1, strangers=1, trusted_tcp=1)
+
+
+@VERSIONS
+def test_between_two_protected_both_directions_take_one_lane_and_no_limit(
+    lab: Network, folder: Path, version: int
+) -> None:
+    text = GATEWAY.replace("10.71.2.0/24", '10.71.2.0/24", "10.71.1.0/24", "fd71:1::/64')
+    text += 'inside = ["inner", "outer"]\n[queue]\nstranger_rate = 1\n'
+    with rules(lab.gateway, folder, text + TRUST) as made:
+        send(lab.outside, udp(version, PHONE, NOBODY))
+        send(lab.pbx, udp(version, PBX, PHONE))
+        assert made.new() == Lanes(trusted=2)
+        send(lab.outside, *[udp(version, ATTACKER, NOBODY)] * 20)
+        send(lab.pbx, *[udp(version, PBX, ATTACKER)] * 20)
+        assert made.new() == Lanes(strangers=40)
+
+
+def test_more_ports_than_iptables_takes_at_once(lab: Network, folder: Path) -> None:
+    ports = list(range(5060, 5090))
+    with rules(lab.gateway, folder, GATEWAY + f"sip_ports = {ports}\n") as made:
+        send(
+            lab.outside, *[udp(version, ATTACKER, NOBODY, dport=port) for version in (4, 6) for port in (*ports, 5090)]
+        )
+        assert made.new() == Lanes(strangers=60)
 
 
 @VERSIONS
@@ -108,18 +134,40 @@ def test_in_observe_mode_what_comes_too_fast_passes_beside_the_queue(lab: Networ
         assert lab.arrived(ATTACKER[4]) == 50
 
 
+def pieces(version: int, source: dict[int, str], port: int) -> list[Packet]:
+    """A datagram to nobody's SIP port in four fragments."""
+    datagram = UDP(sport=port, dport=5060) / Raw(b"keep-alive " * 300)
+    if version == 4:
+        return list(fragment(IP(bytes(ip(4, source, NOBODY) / datagram)), fragsize=1000))
+    return list(fragment6(ip(6, source, NOBODY) / IPv6ExtHdrFragment(id=port) / datagram, 1000))
+
+
+@VERSIONS
+@pytest.mark.parametrize("how", ["tproxy", "socket", "ct"])
+def test_every_way_of_putting_fragments_together_does_it(fresh: Network, folder: Path, version: int, how: str) -> None:
+    gateway = fresh.gateway
+    plan = 'KernelPlan("gateway", 5060, (5060,), ("10.71.2.0/24", "fd71:2::/64"), ("inner",), (), (True, True), 99, "drop", 3)'
+    code = (
+        "from sipsensor.enforce.rules import *; from sipsensor.enforce.rules.table import Features; "
+        f'print(kernel_script({plan}, "iptables", Survey(Features(defragment="{how}"))))'
+    )
+    (folder / "rules.sh").write_text(gateway.run(f"{sys.executable} -c {shlex.quote(code)}"))
+    seen = Rules(gateway, folder)
+    send(fresh.outside, *pieces(version, ATTACKER, 5060))
+    gateway.run(f"sh {folder}/rules.sh")
+    assert seen.new() == Lanes()
+    send(fresh.outside, *pieces(version, ATTACKER, 5061))
+    assert seen.new() == Lanes(strangers=1)
+    # Only the last way tracks connections, and then not those of our ports.
+    for port, tracked in ((5060, 0), (7000, int(how == "ct"))):
+        send(fresh.outside, udp(version, ATTACKER, NOBODY, sport=port, dport=port))
+        assert int(gateway.run("cat /proc/sys/net/netfilter/nf_conntrack_count")) == tracked
+
+
 @VERSIONS
 def test_ports_behind_options_and_in_pieces_are_found(lab: Network, folder: Path, version: int) -> None:
-    whole = udp(version, ATTACKER, NOBODY) / Raw(b"x" * 3000)
-    if version == 4:
-        del whole[UDP].chksum
-        pieces = fragment(IP(bytes(whole)), fragsize=1000)
-    else:
-        head = IPv6(src=ATTACKER[6], dst=NOBODY[6]) / IPv6ExtHdrFragment(id=77)
-        pieces = fragment6(head / UDP(sport=5060, dport=5060) / Raw(b"x" * 3000), 1000)
-    assert len(pieces) > 2
     with rules(lab.gateway, folder, GATEWAY) as made:
-        send(lab.outside, *reversed(pieces))
+        send(lab.outside, *reversed(pieces(version, ATTACKER, 5060)))
         assert made.new() == Lanes(strangers=1)
         if version == 6:
             options = IPv6ExtHdrDestOpt(options=[PadN(optdata=b"\0" * 4)])
@@ -244,23 +292,14 @@ def test_a_blocked_source_loses_its_signalling_and_nothing_else(
 
 @VERSIONS
 def test_the_trusted_in_a_blocked_network_keep_working_in_pieces_too(lab: Network, folder: Path, version: int) -> None:
-    whole = 5 * b"keep-alive " * 100
-    network = {4: "10.71.1.0/24", 6: "fd71:1::/64"}[version]
+    network_of_phones = {4: "10.71.1.0/24", 6: "fd71:1::/64"}[version]
     with rules(lab.gateway, folder, GATEWAY) as made:
-        blocked(lab.gateway, version, "blocked_networks", network)
-
-        def pieces(port: int) -> list[Packet]:
-            if version == 4:
-                made = IP(bytes(IP(src=PHONE[4], dst=NOBODY[4], id=port) / UDP(sport=port, dport=5060) / Raw(whole)))
-                return list(fragment(made, fragsize=1000))
-            head = IPv6(src=PHONE[6], dst=NOBODY[6]) / IPv6ExtHdrFragment(id=port)
-            return list(fragment6(head / UDP(sport=port, dport=5060) / Raw(whole), 1000))
-
-        send(lab.outside, *pieces(5060))
+        blocked(lab.gateway, version, "blocked_networks", network_of_phones)
+        send(lab.outside, *pieces(version, PHONE, 5060))
         assert made.new() == Lanes()
         blocked(lab.gateway, version, "trusted", f"{PHONE[version]} . 5060")
         blocked(lab.gateway, version, "trusted_hosts", PHONE[version])
-        send(lab.outside, *pieces(5060), *pieces(5070))
+        send(lab.outside, *pieces(version, PHONE, 5060), *pieces(version, PHONE, 5070))
         assert made.new() == Lanes(trusted=1)
 
 
