@@ -137,5 +137,5 @@ def test_what_is_missing_is_one_line(folder: Path) -> None:
     with demo(folder, path="/nonexistent") as running:
         assert running.process.wait(20) == 2
     assert running.said() == (
-        "demo: missing: apt-get install iproute2 iptables kamailio nftables sip-tester sipvicious util-linux\n"
+        "demo: missing: apt-get install iproute2 iptables kamailio nftables procps sip-tester sipvicious util-linux\n"
     )

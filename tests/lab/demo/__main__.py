@@ -31,6 +31,7 @@ NEEDED = {
     "sipp": "sip-tester",
     "ss": "iproute2",
     "svmap": "sipvicious",
+    "sysctl": "procps",
     "unshare": "util-linux",
 }
 INSIDE = "--inside"
@@ -100,7 +101,7 @@ def inside(mode: str) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted; nothing is left of it")
     except (AssertionError, OSError, subprocess.SubprocessError) as problem:
-        return _complain(f"could not be shown: {problem}")
+        return _complain(f"could not be shown: {str(problem).strip()}")
 
 
 def _complain(words: str) -> int:
