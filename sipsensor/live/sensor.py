@@ -71,12 +71,12 @@ class Sensor:
         self._lock = threading.Lock()
         self._inside = loopback() if self._host else inside_interfaces(network.inside, self.protected)
         self._ticks = 0
-        self._rotated = threading.Event()
+        self._rotated = False
         self._endpoint: Endpoint | None = None
 
     def rotate(self) -> None:
         """Go on in a fresh event file soon: the old one was moved away. May be called from a signal handler."""
-        self._rotated.set()
+        self._rotated = True
 
     def run(self, stop: threading.Event) -> None:
         """Judge until ``stop`` is set, or a queue fails (QueueError). At the end what waits is answered before the queues go."""
@@ -172,8 +172,8 @@ class Sensor:
 
     def _watch(self, stop: threading.Event) -> None:
         while not stop.wait(self.LOOK):
-            if self._rotated.is_set():
-                self._rotated.clear()
+            if self._rotated:
+                self._rotated = False
                 self._reopen()
             self._tell_notices()
             self._follow_interfaces()

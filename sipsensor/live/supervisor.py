@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import sys
 import threading
@@ -48,6 +49,31 @@ _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCH
 _PR_SET_PDEATHSIG = 1
 
 Body = Callable[[threading.Event], None]
+
+
+class Stop(threading.Event):
+    """An event that a signal handler may set. The plain one takes a lock for it, and hangs where the interrupted thread holds that lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counter = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def set(self) -> None:
+        """From any thread and any signal handler."""
+        os.eventfd_write(self._counter, 1)
+
+    def clear(self) -> None:
+        """Forget that it was set."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._counter)
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return self.wait(0)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until it is set, at most ``timeout`` seconds; whether it is."""
+        return bool(select.select([self._counter], [], [], timeout)[0])
 
 
 class Child:
@@ -94,7 +120,7 @@ class Child:
                 os._exit(1)
             with contextlib.suppress(OSError):
                 Path("/proc/self/comm").write_text(self.name)
-            stop = threading.Event()
+            stop = Stop()
             signal.signal(signal.SIGTERM, lambda *_: stop.set())
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGHUP, lambda *_: self._on_hangup and self._on_hangup())
@@ -163,6 +189,7 @@ class Supervisor:
         self._still = dict.fromkeys(Lane, 0)
         self._lost = dict.fromkeys(Lane, 0)
         self._served = 0.0
+        self._taken = 0  # the sensor process that was taken over, and may still be dying
         self._looks = self._keeper_loops = self._keeper_still = 0
 
     def run(self) -> int:
@@ -261,10 +288,14 @@ class Supervisor:
                 self._lost[lane] = seen.dropped_full + seen.dropped_socket
 
     def _watch_progress(self, now: float) -> None:
-        if self.page[Number.SENSOR_STATE] != State.READY:
-            # It is starting, and packets pass meanwhile.
-            if self.sensor.process and now - self.sensor.since > START_PATIENCE:
-                self._take_over("did not start")
+        serves = self.page[Number.SENSOR_STATE]
+        if serves != State.READY:
+            # It starts or ends, and packets pass meanwhile. One that was killed may take its time to die.
+            patience, since = (
+                (START_PATIENCE, self.sensor.since) if serves == State.STARTING else (END_PATIENCE, self._served)
+            )
+            if self.sensor.process not in {0, self._taken} and now - since > patience:
+                self._take_over(f"did not {'start' if serves == State.STARTING else 'end'} within {patience:g} s")
             if now - self._served < START_PATIENCE:
                 self._notifier.beat()
             return
@@ -273,7 +304,7 @@ class Supervisor:
             self._still[lane] = 0 if loops != self._loops[lane] else self._still[lane] + 1
             self._loops[lane] = loops
         if max(self._still.values()) >= STANDSTILL:
-            self._take_over("made no progress")
+            self._take_over(f"made no progress for {STANDSTILL * TICK:g} s")
         elif not any(self._still.values()):
             self._served = now
             self._notifier.beat()
@@ -288,14 +319,13 @@ class Supervisor:
 
     def _take_over(self, what: str) -> None:
         self.page[Number.HANGS] += 1
+        self._taken = self.sensor.process
         queues = {lane: self.settings.queue.first + lane for lane in Lane}
         accept = {lane: accepts_unjudged(self.settings, lane) for lane in Lane}
         # Until all of it is answered and noted, the numbers do not fit together, and the keeper reckons with none.
         self.page[Number.SENSOR_STATE] = State.ENDING
         answered = take_over(self.sensor.process, queues, self.page, accept, self._see_losses)
-        self._say(
-            f"the sensor {what} for {STANDSTILL * TICK:g} s and was killed; {answered} packets that waited were answered unjudged"
-        )
+        self._say(f"the sensor {what} and was killed; {answered} packets that waited were answered unjudged")
         self._still = dict.fromkeys(Lane, 0)
 
     def _sensor_ended(self, how: str) -> None:
@@ -303,6 +333,7 @@ class Supervisor:
             self.page.lane(lane)[LaneNumber.LOST_BEFORE] += self._lost[lane]
             self.page.lane(lane)[LaneNumber.DESCRIPTOR] = 0
             self._lost[lane] = 0
+        self._taken = 0
         self.page[Number.RESTARTS] += 1
         self.page[Number.SENSOR_STATE] = State.STARTING
         delay = max(0.0, self.sensor.due - time.monotonic())
@@ -320,10 +351,11 @@ class Supervisor:
             while child.process and child.ended() is None and time.monotonic() < deadline:
                 signal.sigtimedwait(_SIGNALS, TICK)
             if child.process:
-                self._say(f"{child.name} did not end within {END_PATIENCE:g} s and is killed")
                 if child is self.sensor:
-                    self._take_over("did not end")
-                child.send(signal.SIGKILL)
+                    self._take_over(f"did not end within {END_PATIENCE:g} s")
+                else:
+                    self._say(f"{child.name} did not end within {END_PATIENCE:g} s and is killed")
+                    child.send(signal.SIGKILL)
 
 
 def _how(status: int) -> str:

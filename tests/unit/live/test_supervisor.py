@@ -15,7 +15,7 @@ from sipsensor.config.load import defaults
 from sipsensor.live import supervisor
 from sipsensor.live.notify import Notifier
 from sipsensor.live.page import Lane, LaneNumber, Number, Page, State
-from sipsensor.live.supervisor import Child, Supervisor
+from sipsensor.live.supervisor import Child, Stop, Supervisor
 
 Body = Callable[["Fake", threading.Event], None]
 
@@ -265,7 +265,92 @@ def test_a_child_that_does_not_end_is_killed(make: Maker, monkeypatch: pytest.Mo
     running = make(sensor=stays)
     running.wait_for("version")
     assert running.end() == 0
-    assert "sipsensor-queue did not end within 0.5 s and is killed" in running.said
+    assert (
+        "the sensor did not end within 0.5 s and was killed; 0 packets that waited were answered unjudged"
+        in running.said
+    )
+
+
+def test_a_killed_sensor_that_takes_its_time_to_die_is_taken_over_once(
+    make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "START_PATIENCE", 0.3)
+    monkeypatch.setattr(supervisor, "END_PATIENCE", 0.3)
+    ended, taken = Child.ended, list[float]()
+
+    def in_the_end(child: Child) -> int | None:
+        return None if taken and time.monotonic() < taken[0] + 1.5 else ended(child)
+
+    def take_over(process: int, *_: object) -> int:
+        taken.append(time.monotonic())
+        os.kill(process, signal.SIGKILL)
+        return 0
+
+    def hangs_once(fake: Fake, stop: threading.Event) -> None:
+        fake.page[Number.SENSOR_STATE] = State.READY
+        if fake.page[Number.HANGS]:
+            serves(fake, stop)
+        time.sleep(60)
+
+    monkeypatch.setattr(supervisor, "take_over", take_over)
+    monkeypatch.setattr(Child, "ended", in_the_end)
+    running = make(sensor=hangs_once)
+    running.wait_for("sensor starts")
+    assert running.page[Number.HANGS] == running.page[Number.RESTARTS] == 1
+    assert [line.split(";")[0] for line in running.said if "was killed;" in line] == [
+        "the sensor made no progress for 2 s and was killed"
+    ]
+
+
+def test_a_sensor_that_ends_by_itself_may_do_so_in_order(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "START_PATIENCE", 0.3)
+
+    def ends_once(fake: Fake, stop: threading.Event) -> None:
+        fake.page[Number.SENSOR_STATE] = State.READY
+        if not fake.page[Number.RESTARTS]:
+            time.sleep(0.5)
+            fake.page[Number.SENSOR_STATE] = State.ENDING
+            time.sleep(0.5)
+            fake.say("all is answered")
+            return
+        serves(fake, stop)
+
+    running = make(sensor=ends_once)
+    running.wait_for("sensor starts")
+    assert "all is answered" in running.said
+    assert running.page[Number.HANGS] == 0
+
+
+def test_a_sensor_that_does_not_come_to_its_end_is_killed(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "END_PATIENCE", 0.3)
+
+    def ends_never(fake: Fake, stop: threading.Event) -> None:
+        if not fake.page[Number.HANGS]:
+            fake.page[Number.SENSOR_STATE] = State.READY
+            time.sleep(0.5)
+            fake.page[Number.SENSOR_STATE] = State.ENDING
+            time.sleep(60)
+        serves(fake, stop)
+
+    running = make(sensor=ends_never)
+    running.wait_for("the sensor did not end within 0.3 s and was killed")
+    running.wait_for("sensor starts")
+
+
+def test_a_handler_may_set_a_stop_whatever_it_interrupts() -> None:
+    stop = Stop()
+    before = signal.signal(signal.SIGALRM, lambda *_: stop.set())
+    try:
+        for _ in range(2000):
+            signal.setitimer(signal.ITIMER_REAL, 0.0002)
+            while not stop.wait(0.000001):
+                pass
+            assert stop.is_set()
+            stop.clear()
+            assert not stop.is_set()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_fork_that_fails_is_tried_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
