@@ -50,6 +50,7 @@ class KernelRules:
         self._look_always = False
         self._flows: FlowLimit | None = None  # what it should be
         self._tracking_due = 0.0
+        self._tracking_owed = False  # the ruleset changed before that look was due
 
     def install(self) -> Backend:
         """Put the rules in place of any that a dead sensor left, and say how they queue. Raises RulesError, and then nothing is left."""
@@ -107,7 +108,8 @@ class KernelRules:
         Runs no tool while nobody changed the ruleset since the last look that found nothing.
         """
         now = generation()
-        if not self._look_always and now is not None and now == self._generation and self._is_planned():
+        owed = self._tracking_owed and time.monotonic() >= self._tracking_due
+        if not (self._look_always or owed) and now is not None and now == self._generation and self._is_planned():
             return []
         found = self._look()
         self._generation = None if found else now
@@ -168,7 +170,8 @@ class KernelRules:
             found.append(f"the nft table inet {TABLE} " + ("was changed" if listed else "is gone"))
         for tool, _version in families():
             found += [f"{tool}: {fault}" for fault in _chain_faults(_saved(tool), standing.chains.get(tool, []))]
-        if time.monotonic() >= self._tracking_due:
+        self._tracking_owed = time.monotonic() < self._tracking_due
+        if not self._tracking_owed:
             self._see_tracking(standing.flows)
         if self._flows != standing.flows:
             found.append("somebody else's rules began, or ceased, to track connections")

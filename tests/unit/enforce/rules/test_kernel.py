@@ -201,6 +201,16 @@ def test_tracking_that_others_begin_and_end_changes_the_table(
         assert installed.faults() == []
 
 
+def test_tracking_that_others_begin_soon_after_a_look_is_seen_later(
+    installed: KernelRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "generation", lambda: 8)
+    monkeypatch.setattr(kernel, "tracked_by_others", lambda: True)
+    assert installed.faults() == []  # the look at that is not due yet
+    installed._tracking_due = 0.0
+    assert installed.faults() == ["somebody else's rules began, or ceased, to track connections"]
+
+
 def test_counters_are_read_from_what_queues(iptables: Tools, installed: KernelRules) -> None:
     for tool in ("iptables", "ip6tables"):
         iptables.answers(f"{tool}-save", "echo '[5:9] -A sipsensor-queue -p udp -j NFQUEUE --queue-num 7'")
