@@ -47,13 +47,13 @@ class Sample(NamedTuple):
 
 
 _GROWING = {
-    "rules_put_back": "the kernel rules were damaged {} times in the last minute, and put back",
-    "uninspected": "{} packets passed uninspected in the last minute",
-    "lost": "the kernel dropped {} packets unseen in the last minute: the queue or its socket was full",
-    "unjudged": "{} packets were answered unjudged in the last minute: the sensor hung",
-    "errors": "the engine failed on {} packets in the last minute",
-    "failures": "{} exceptions beside the engine in the last minute; see the log",
-    "lost_writes": "{} events or recorded packets could not be written in the last minute; see the disk",
+    "rules_put_back": "times that the kernel rules were damaged and put back in the last minute: {}",
+    "uninspected": "packets that passed uninspected in the last minute: {}",
+    "lost": "packets that the kernel dropped unseen in the last minute, because a queue or its socket was full: {}",
+    "unjudged": "packets that were answered unjudged in the last minute, because the sensor hung: {}",
+    "errors": "packets on which the engine failed in the last minute: {}",
+    "failures": "exceptions beside the engine in the last minute (see the log): {}",
+    "lost_writes": "events or recorded packets that could not be written in the last minute (see the disk): {}",
 }
 
 

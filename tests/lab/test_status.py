@@ -89,7 +89,7 @@ def test_a_flush_of_all_rules_is_told_until_a_minute_later(lab: Network, folder:
         said = ask(running)
         assert said["rules"]["in_place"]
         assert 0 < said["rules"]["missing_seconds"] < 5
-        assert said["troubles"] == ["the kernel rules were damaged 1 times in the last minute, and put back"]
+        assert said["troubles"] == ["times that the kernel rules were damaged and put back in the last minute: 1"]
         assert running.metric("sipsensor_rules_put_back_total") == 1
         assert running.metric("sipsensor_rules_in_place") == 1
         assert 0 < running.metric("sipsensor_rules_missing_seconds_total") < 5
