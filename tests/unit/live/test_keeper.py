@@ -164,6 +164,62 @@ def test_the_operators_own_rules_are_left_to_him(kernel: Kernel) -> None:
     assert kept.said == ["the kernel rules: nothing is queued to 5060; they are yours to mend: sipsensor rules print"]
 
 
+def test_rules_that_the_operator_mends_end_the_gap_and_are_counted_anew(kernel: Kernel) -> None:
+    settings = defaults()
+    kept = Kept(replace(settings, queue=replace(settings.queue, rules=QueueRules.NONE)))
+    kernel.counted = Counts((100, 0), (0, 0), 0)
+    kept.until(lambda: kept.uninspected() == 100)
+    kernel.wrong = ["nothing is queued to 5060"]
+    kept.until(lambda: not kept.page[Number.RULES_STAND])
+    # While one rule is missing, what meets the others counts.
+    kernel.counted = Counts((103, 0), (0, 0), 0)
+    kept.until(lambda: kept.uninspected() == 103)
+    kernel.counted = Counts((0, 0), (0, 0), 0)
+    kernel.wrong = []
+    kept.until(lambda: kept.page[Number.RULES_STAND])
+    kept.look()
+    assert 0 < kept.page[Number.RULES_MISSING] < 5e9
+    assert kept.said[-1].startswith("the kernel rules stand again after at most ")
+    kernel.counted = Counts((7, 0), (0, 0), 0)
+    kept.until(lambda: kept.uninspected() == 110)
+    kept.end()
+
+
+def test_what_comes_while_counting_begins_is_not_said_to_have_passed(
+    kernel: Kernel, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A packet before and after each reading of rules and queues, as under load; the sensor receives all of them."""
+    numbers = kept.page.lane(Lane.STRANGERS)
+    over = threading.Event()
+
+    def comes() -> None:
+        if over.is_set():
+            return
+        for number in (LaneNumber.UDP, LaneNumber.RECEIVED, LaneNumber.ANSWERED):
+            numbers[number] += 1
+        kernel.counted = Counts((kernel.counted.udp[0] + 1, 0), (0, 0), 0)
+
+    def counts() -> Counts:
+        comes()
+        found = kernel.counted
+        comes()
+        return found
+
+    def state(number: int) -> QueueState:
+        if number == defaults().queue.first:
+            comes()
+        return QueueState(0, 0, 0)
+
+    monkeypatch.setattr(kernel, "counts", counts)
+    monkeypatch.setattr(keepers, "state", state)
+    kernel.wrong = ["the table is gone"]
+    kept.until(lambda: kept.page[Number.RULES_PUT_BACK])
+    for _ in range(2):
+        kept.look(2 * Keeper.COUNT)
+        assert kept.uninspected() == 0
+        over.set()
+
+
 def test_what_passed_uninspected_is_reckoned(kernel: Kernel, kept: Kept) -> None:
     numbers = kept.page.lane(Lane.STRANGERS)
     numbers[LaneNumber.UDP] = 6
