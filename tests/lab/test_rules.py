@@ -384,6 +384,33 @@ def test_beside_the_rules_of_other_tools(fresh: Network, folder: Path, ruleset: 
     assert any(before.values())
 
 
+OLDER = """*mangle
+:sipsensor-defrag - [0:0]
+:sipsensor-fwd - [0:0]
+-A sipsensor-defrag -m socket
+-A sipsensor-fwd -p udp -m multiport --dports 5060 -j NFQUEUE --queue-num 5060 --queue-bypass
+-A FORWARD -j sipsensor-fwd
+COMMIT
+"""
+"""What a sensor before the table left when it was killed."""
+
+
+def test_what_an_older_sensor_left_is_replaced(lab: Network, folder: Path) -> None:
+    (folder / "older").write_text(OLDER)
+    (folder / "older.nft").write_text(
+        "table inet sipsensor {\n chain defragment {\n  meta l4proto udp tproxy to :1\n }\n}\n"
+    )
+    before = saved(lab.gateway)
+    with rules(lab.gateway, folder, GATEWAY):
+        wanted = saved(lab.gateway)
+    for tool in ("iptables", "ip6tables"):
+        lab.gateway.run(f"{tool}-restore --noflush {folder}/older")
+    lab.gateway.run(f"nft -f {folder}/older.nft")
+    with rules(lab.gateway, folder, GATEWAY):
+        assert saved(lab.gateway) == wanted
+    assert saved(lab.gateway) == before
+
+
 def test_what_is_not_the_users_to_do_is_one_line(lab: Network, folder: Path) -> None:
     without = "setpriv --bounding-set -net_admin --inh-caps -net_admin"
     for subcommand in ("apply", "remove"):

@@ -143,9 +143,18 @@ class _Table:
             leaving = self._entered_inside("goto leaving")
             yield chain("sort", self._clear(), *leaving, *self._forged(), "goto arriving")
         yield chain("arriving", *self._by_remote("s", "goto trusted"), "goto strangers")
-        yield chain("leaving", *self._by_remote("d", "goto trusted"), *self._between_protected("goto trusted"))
+        yield chain("leaving", *self._leaving())
         yield chain("trusted", f"meta mark set meta mark | {self.plan.trusted_bit:#010x}")
         yield chain("strangers", self._rate_limit())
+
+    def _leaving(self) -> list[str]:
+        """The remote end decides. On a host all that the PBX sends takes the queue of the trusted (ADR 11).
+
+        A packet that waits is charged to the socket that sent it: behind a flood, answers to strangers would block the PBX's only one.
+        """
+        if self.host:
+            return ["goto trusted"]
+        return [*self._by_remote("d", "goto trusted"), *self._between_protected("goto trusted")]
 
     def queue(self) -> Iterator[str]:
         """The queueing rules, where the kernel has the statement for them."""

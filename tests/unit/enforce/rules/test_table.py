@@ -94,6 +94,10 @@ def test_the_remote_end_decides_and_answers_to_strangers_are_never_limited() -> 
     assert not any("limit" in line for name in ("leaving", "sort", "trusted") for line in made[name])
 
 
+def test_what_a_host_sends_never_waits_behind_strangers() -> None:
+    assert chains(HOST)["leaving"] == ["goto trusted"]
+
+
 def test_between_two_protected_either_ones_trust_counts() -> None:
     both = [line for line in chains(GATEWAY)["leaving"] if "daddr @protected" in line]
     assert len(both) == 4
