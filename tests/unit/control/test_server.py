@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
@@ -233,6 +234,26 @@ def test_the_socket_is_for_owner_and_group_alone_and_goes_with_the_server(serve:
     made.close()
     assert not Path(path).exists()
     made.close()
+
+
+def test_a_command_that_hangs_does_not_hold_the_end_up(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on = threading.Event()
+
+    def hang(_arguments: Mapping[str, object], _peer: Peer) -> dict[str, object]:
+        return {"waited": goes_on.wait(20)}
+
+    made = Server(path, {"hang": hang})
+    with closing(connect(path)) as client:
+        client.sendall(b'{"command": "hang"}\n')
+        time.sleep(0.1)
+        monkeypatch.setattr(server, "SECONDS", 0.2)
+        began = time.monotonic()
+        made.close()
+        assert time.monotonic() - began < 5
+        monkeypatch.undo()
+        goes_on.set()
+        made.close()
+    assert not Path(path).exists()
 
 
 def test_the_socket_of_a_dead_sensor_is_replaced(serve: Serve, path: str) -> None:
