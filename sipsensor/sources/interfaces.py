@@ -49,7 +49,29 @@ def loopback() -> tuple[int, ...]:
 
 
 def _names(named: Sequence[str], protected: Sequence[str]) -> list[str]:
-    return list(named) or [_interface_towards(network) for network in protected]
+    return list(named) or [_inside_of(network) for network in protected]
+
+
+def _inside_of(network: str) -> str:
+    """The interface towards a network, which must not be the one towards everybody: what entered there would be taken for the PBX's.
+
+    That is where a network leads whose own route is gone: its cable is out, or its interface is not up yet.
+    """
+    device = _interface_towards(network)
+    if device in _towards_everybody(ip_network(network, strict=False).version):
+        raise _fault(
+            "protected",
+            f"{network} lies behind {device} as the default route does, so nobody there could be told from the PBX; "
+            "correct the route, or name the interface in network.inside",
+        )
+    return device
+
+
+def _towards_everybody(version: int) -> set[str]:
+    """The interfaces of the default routes, those of several paths included."""
+    routes = _ip(f"-{version}", "route", "show", "default")
+    hops = [hop for route in routes for hop in (route, *route.get("nexthops", ()))]
+    return {str(hop["dev"]) for hop in hops if "dev" in hop}
 
 
 def _interface_towards(network: str) -> str:
