@@ -61,7 +61,11 @@ class Keeper:
                 self._look()
         finally:
             self.page[Number.RULES_STAND] = 0
-            self._rules.remove()
+            self._rules.remove(self._is_drained)
+
+    def _is_drained(self) -> bool:
+        """Nothing waits for a verdict, as far as may be known."""
+        return all((kernel := state(self.settings.queue.first + lane)) is None or not kernel.waiting for lane in Lane)
 
     def _look(self) -> None:
         """One look. What goes wrong is said once, and tried again at the next."""

@@ -56,6 +56,16 @@ def test_no_packet_is_lost_when_it_starts_and_stops(lab: Network, folder: Path) 
     assert lab.arrived(ATTACKER[4]) == sent
 
 
+def test_what_waits_when_it_is_told_to_stop_is_judged_first(lab: Network, folder: Path) -> None:
+    program = f"{COMMAND.parent}/python {Path(__file__).parent}/slow.py"
+    with sensor(lab.gateway, folder, GATEWAY, program=program) as running:
+        lab.outside.run(f"{SEND} {PBX[4]} stream-300")
+        waiting = running.metric("sipsensor_queue_waiting_packets")
+        assert running.stop() == 0
+    assert waiting > 50
+    assert lab.arrived(ATTACKER[4]) == 300
+
+
 def test_sudden_death_lets_calls_pass_and_the_next_start_clears_up(lab: Network, folder: Path) -> None:
     before = mangle(lab.gateway)
     with sensor(lab.gateway, folder, GATEWAY) as running:

@@ -16,6 +16,8 @@ from sipsensor.enforce.rules.table import TABLE, Features, FlowLimit, table_scri
 from sipsensor.enforce.rules.tools import RulesError, asked, families, legacy, need_privilege, run
 from sipsensor.enforce.rules.tracking import flow_limit, tracked_by_others
 
+DRAIN_SECONDS = 1.0
+"""How long the table stays for packets that wait in the queues."""
 TRACKING_SECONDS = 30.0
 """Between two looks at whether others have connections tracked, where the ruleset changed: that look reads all of it."""
 
@@ -78,14 +80,18 @@ class KernelRules:
         self._generation = None
         return backend
 
-    def remove(self) -> None:
-        """Take all rules of ours away, whatever plan they came from. Raises RulesError when a tool refuses; a second call is harmless."""
+    def remove(self, is_drained: Callable[[], bool] = lambda: True) -> None:
+        """Take all rules of ours away, whatever plan they came from. Raises RulesError when a tool refuses; a second call is harmless.
+
+        The queueing rules go first. With the table go the hooks of its chains, and with a hook the kernel drops whatever waits in any
+        queue of the namespace: so the table waits until ``is_drained()``, for a second at most.
+        """
         self._standing = None
         if self.how != "none":
-            self.clear()
+            self.clear(is_drained)
 
     @staticmethod
-    def clear() -> bool:
+    def clear(is_drained: Callable[[], bool] = lambda: True) -> bool:
         """The same for rules that somebody else may have made in our name, and whether there were any."""
         need_privilege()
         found, refusals = False, []
@@ -95,6 +101,10 @@ class KernelRules:
             refusals += [f"{tool}: {refused}"] if refused is not None else []
             found = found or bool(script)
         if _table_stands():
+            run(["nft", "flush", "chain", "inet", TABLE, table.LANES])  # there is none where iptables queues
+            deadline = time.monotonic() + DRAIN_SECONDS
+            while not is_drained() and time.monotonic() < deadline:
+                time.sleep(0.01)
             refused = run(["nft", "-f", "-"], table.removal_script())
             refusals += [f"nft: {refused}"] if refused is not None else []
             found = True

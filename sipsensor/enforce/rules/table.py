@@ -16,6 +16,8 @@ from sipsensor.enforce.rules.plan import KernelPlan, networks
 TABLE = "sipsensor"
 LIMITED = ("limited", "limited_flows")
 """The counters of what the limits stopped (or let through unseen)."""
+LANES = "lanes"
+"""The chain with the queueing rules, where nft has them."""
 STATIC_SETS = ("protected4", "protected6", "trusted_networks4", "trusted_networks6")
 """Sets whose elements are the plan's; those of the others come and go."""
 
@@ -158,7 +160,7 @@ class _Table:
 
     def queue(self) -> Iterator[str]:
         """The queueing rules, where the kernel has the statement for them."""
-        target = {"input": "lanes", "output": "lanes"} if self.host else {"forward": "lanes"}
+        target = {"input": LANES, "output": LANES} if self.host else {"forward": LANES}
         yield from self._hooked("queue_", -149, **target)
         plan = self.plan
         lines = [f"meta mark & {plan.skip_bit:#010x} != 0 return"]
@@ -166,7 +168,7 @@ class _Table:
             marked = f"meta mark & {plan.trusted_bit:#010x} != 0 " if lane else ""
             verdict = f"counter queue num {plan.queues[lane]}" + (" bypass" if plan.bypass[lane] else "")
             lines += [f"{marked}meta l4proto {transport} {verdict}" for transport in ("udp", "tcp")]
-        yield chain("lanes", *lines)
+        yield chain(LANES, *lines)
 
     def after(self) -> Iterator[str]:
         """The marks go, so that nobody behind us meets them.

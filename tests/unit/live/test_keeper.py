@@ -35,6 +35,7 @@ class Kernel:
         self.queue: QueueState | None = QueueState(0, 0, 0)
         self.inside: tuple[int, ...] = (3,)
         self.names = ("lan0",)
+        self.drained: bool | None = None
 
     def __call__(self, *_: object) -> Kernel:
         return self
@@ -50,7 +51,8 @@ class Kernel:
         self.wrong = []
         self.counted = Counts((0, 0), (0, 0), 0)
 
-    def remove(self) -> None:
+    def remove(self, is_drained: Callable[[], bool]) -> None:
+        self.drained = is_drained()
         self.happened.append("remove")
 
     def faults(self) -> list[str]:
@@ -245,6 +247,14 @@ def test_nothing_is_reckoned_between_two_sensors(kernel: Kernel, kept: Kept) -> 
     kept.page[Number.SENSOR_STATE] = State.STARTING
     kernel.queue = None
     kept.until(lambda: kept.uninspected() == 15)
+
+
+@pytest.mark.parametrize("waiting", [0, 3])
+def test_the_rules_are_told_whether_something_waits(kernel: Kernel, waiting: int) -> None:
+    kept = Kept(defaults())
+    kernel.queue = QueueState(waiting, 0, 0)
+    kept.end()
+    assert kernel.drained is (waiting == 0)
 
 
 def test_a_keeper_after_another_goes_on_from_its_numbers(kernel: Kernel) -> None:
