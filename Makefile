@@ -41,6 +41,10 @@ install: ## install the service on this machine: /opt/sipsensor, unit, configura
 uninstall: ## take it away; configuration, state and logs stay, unless PURGE=1
 	@deploy/installer uninstall
 
+.PHONY: wheels
+wheels: ## build what install installs, for a machine without a compiler: make install WHEELS=build/wheels
+	@deploy/installer wheels
+
 ##@ Working on it
 
 .PHONY: build
