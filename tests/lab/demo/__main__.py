@@ -19,7 +19,6 @@ from typing import NoReturn
 
 import click
 
-from tests.lab.demo.stage import play
 from tests.lab.network import HOSTS
 
 NEEDED = {
@@ -92,11 +91,14 @@ def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def inside(mode: str) -> int:
     """The play itself, where /run is nobody else's."""
-    for folder in (RUN, HOSTS):
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder], check=True)
-    folder = RUN / "demo"
-    folder.mkdir()
     try:
+        for place in (RUN, HOSTS):
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", place], check=True)
+        folder = RUN / "demo"
+        folder.mkdir()
+        # Not before: it takes a while, and an interruption in that while ends as well as any.
+        from tests.lab.demo.stage import play  # noqa: PLC0415
+
         return 0 if play(folder, mode) else 1
     except KeyboardInterrupt:
         return _complain("interrupted; nothing is left of it")
