@@ -411,6 +411,42 @@ def test_what_an_older_sensor_left_is_replaced(lab: Network, folder: Path) -> No
     assert saved(lab.gateway) == before
 
 
+HOLDING = """
+import subprocess, sys, time
+from sipsensor.enforce.rules import KernelPlan, KernelRules
+from sipsensor.sources.nfqueue import BoundQueue, state
+nets, inside = ("10.71.2.0/24", "fd71:2::/64"), ("inner",)
+plan = KernelPlan("gateway", 5060, (5060,), nets, inside, (), (True, True), 99, "drop", 3)
+rules = KernelRules(plan, "auto", lambda _: None)
+queue = BoundQueue(5060, 100, fail_open=False)
+rules.install()
+print("ready", flush=True)
+while state(5060).waiting < 5:
+    time.sleep(0.01)
+for change in ("add rule inet sipsensor sort drop", "flush chain inet sipsensor sort"):
+    subprocess.run(["nft", *change.split()], check=True)
+    assert rules.faults()
+    rules.put_back()
+    assert not rules.faults()
+print("waiting", state(5060).waiting, flush=True)
+rules.remove()
+queue.close()
+"""
+
+
+def test_mending_the_table_costs_no_packet_that_waits(lab: Network, folder: Path) -> None:
+    log = folder / "log"
+    holder = lab.gateway.start(f"{sys.executable} -c {shlex.quote(HOLDING)}", log)
+    try:
+        wait_for(lambda: "ready" in log.read_text(), 10, f"the queue, see {log}")
+        send(lab.outside, *[udp(4, ATTACKER, NOBODY)] * 5)
+        assert holder.wait(20) == 0, log.read_text()
+    finally:
+        holder.kill()
+        holder.wait()
+    assert log.read_text().splitlines()[-1] == "waiting 5"
+
+
 def test_what_is_not_the_users_to_do_is_one_line(lab: Network, folder: Path) -> None:
     without = "setpriv --bounding-set -net_admin --inh-caps -net_admin"
     for subcommand in ("apply", "remove"):

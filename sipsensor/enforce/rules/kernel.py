@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sipsensor.enforce.rules import counts, queueing, table
@@ -33,6 +34,10 @@ class _Standing:
     table: str = ""
     chains: dict[str, list[str]] = field(default_factory=dict)
     """By iptables tool."""
+
+
+_ANONYMOUS = re.compile(r"\{ ([^{}\n]*) \}")
+"""A set in a rule, whose elements the kernel lists in an order of its own."""
 
 
 class KernelRules:
@@ -131,18 +136,21 @@ class KernelRules:
         self._generation = None
         if self.how == "none":
             return
-        if standing is None or standing.plan != self.plan:
+        if standing is None:
             self.install()
             return
-        if _listed() != standing.table or self._flows != standing.flows:
-            standing.flows = self._flows
-            self._put_table(standing)
+        wanted = replace(standing, plan=self.plan, flows=self._flows, chains=dict(standing.chains))
+        same = (wanted.plan, wanted.flows) == (standing.plan, standing.flows)
+        listed = _listed()
+        if not same or listed != standing.table:
+            self._mend_table(wanted, listed, standing.table if same else "")
         for tool, version in families():
             saved = _saved(tool)
-            if queueing.own_rules(saved) != standing.chains.get(tool, []):
-                self._put_chains(standing, tool, version)
+            if wanted.plan != standing.plan or queueing.own_rules(saved) != standing.chains.get(tool, []):
+                self._put_chains(wanted, tool, version)
             elif queueing.order_faults(saved):
                 _restore(tool, queueing.last_again_script(saved))
+        self._standing = wanted
 
     def counts(self) -> counts.Counts:
         """Packets that met the queueing rules, as the rules' own counters have it now. Raises RulesError when a tool hangs."""
@@ -201,9 +209,16 @@ class KernelRules:
         self._tracking_due = time.monotonic() + TRACKING_SECONDS
         self._flows = (standing or flow_limit()) if tracked_by_others() else None
 
+    def _mend_table(self, wanted: _Standing, listed: str, good: str) -> None:
+        """With the hooks that stand, where that is enough to have it as it was (``good``, where that is known)."""
+        if listed and _load(wanted, mend=True) is None:
+            wanted.table = _listed()
+            if good in ("", wanted.table):
+                return
+        self._put_table(wanted)
+
     def _put_table(self, standing: _Standing) -> None:
-        queue = standing.backend == "nftables"
-        refused = run(["nft", "-f", "-"], table_script(standing.plan, standing.features, standing.flows, queue=queue))
+        refused = _load(standing, mend=False)
         if refused is not None:
             raise RulesError(f"nft does not take the kernel rules: {refused}")
         standing.table = _listed()
@@ -225,6 +240,13 @@ class KernelRules:
             other = self.holder(number) if number not in self.plan.queues else None
             if other is not None:
                 raise RulesError(f"rules of another sensor stand here: queue {number}, {other}; stop it first")
+
+
+def _load(standing: _Standing, *, mend: bool) -> str | None:
+    """None when nft took the table, else its complaint."""
+    queue = standing.backend == "nftables"
+    text = table_script(standing.plan, standing.features, standing.flows, queue=queue, mend=mend)
+    return run(["nft", "-f", "-"], text)
 
 
 def _chain_faults(saved: list[str], expected: list[str]) -> list[str]:
@@ -261,6 +283,7 @@ def _listed() -> str:
     if listed is None:
         return ""
     # One by one: nft 1.0.6 takes no second set in one call.
+    listed = _ANONYMOUS.sub(lambda found: "{ " + ", ".join(sorted(found[1].split(", "))) + " }", listed)
     return listed + "".join(
         asked(["nft", "-s", "list", "set", "inet", TABLE, name]) or "" for name in table.STATIC_SETS
     )

@@ -51,15 +51,20 @@ class FlowLimit:
     tcp: tuple[int, int]
 
 
-def table_script(plan: KernelPlan, features: Features, flows: FlowLimit | None = None, *, queue: bool = False) -> str:
+def table_script(
+    plan: KernelPlan, features: Features, flows: FlowLimit | None = None, *, queue: bool = False, mend: bool = False
+) -> str:
     """Input for ``nft -f``: our table, in place of any that stands, in one transaction.
 
-    ``flows`` where connections are tracked anyway; ``queue`` puts the queueing rules into the table, too.
+    ``flows`` where connections are tracked anyway; ``queue`` puts the queueing rules into the table, too. ``mend``: the table stands, and
+    keeps its hooks, its counters and the elements that come and go. With a hook that goes the kernel drops what waits in any queue.
     """
     made = _Table(plan, features, flows)
     chains = [*made.cut(), *made.defragment(), *made.lanes(), *(made.queue() if queue else ()), *made.after()]
     body = "\n".join([*made.sets(), *chains])
-    return f"add table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n{body}\n}}\n"
+    emptied = [f"flush table inet {TABLE}", *(f"flush set inet {TABLE} {name}" for name in STATIC_SETS)]
+    before = "\n".join(emptied) if mend else f"add table inet {TABLE}\ndelete table inet {TABLE}"
+    return f"{before}\ntable inet {TABLE} {{\n{body}\n}}\n"
 
 
 def removal_script() -> str:

@@ -153,7 +153,7 @@ def test_with_the_old_iptables_every_look_looks(iptables: Tools, monkeypatch: py
     ("file", "text", "fault", "changes"),
     [
         ("listed", "", "the nft table inet sipsensor is gone", ["nft -f -"]),
-        ("listed", "table inet sipsensor {\n drop\n}\n", "the nft table inet sipsensor was changed", ["nft -f -"]),
+        ("listed", "table inet sipsensor {\n drop\n}\n", "the nft table inet sipsensor was changed", ["nft -f -", "nft -f -"]),
         ("ip6tables-listed", "", "ip6tables: 2 of our 2 rules in mangle are gone", [RESTORES[1]]),
         ("iptables-listed", "-N sipsensor-fwd\n", "iptables: 1 of our 2 rules in mangle are gone", [RESTORES[0]]),
         (
@@ -185,6 +185,33 @@ def test_another_plan_is_a_fault_and_put_back_changes_over(iptables: Tools, inst
     installed.put_back()
     assert 'iifname { "lan7" }' in iptables.text
     assert installed.faults() == []
+
+
+def test_a_table_is_mended_in_place_and_replaced_where_that_is_not_enough(
+    iptables: Tools, installed: KernelRules
+) -> None:
+    (iptables.folder / "listed").write_text("table inet sipsensor {\n drop\n}\n")
+    installed.put_back()
+    # Its listing stays what it was, so that the second way was tried.
+    assert iptables.changes == ["nft -f -", "nft -f -"]
+    assert iptables.text.index("flush table inet sipsensor") < iptables.text.index("delete table inet sipsensor")
+    iptables.log.unlink()
+    installed.plan = replace(GATEWAY, inside=("lan7",))
+    installed.put_back()
+    assert "delete table" not in iptables.text
+    (iptables.folder / "listed").unlink()
+    iptables.log.unlink()
+    installed.put_back()
+    assert "flush table" not in iptables.text
+
+
+def test_a_set_in_a_rule_may_be_listed_in_any_order(iptables: Tools) -> None:
+    listed = iptables.folder / "listed"
+    listed.write_text('table inet sipsensor {\n\tiifname { "b", "a" } drop\n}\n')
+    rules = KernelRules(GATEWAY, "auto", nobody)
+    rules.install()
+    listed.write_text('table inet sipsensor {\n\tiifname { "a", "b" } drop\n}\n')
+    assert rules.faults() == []
 
 
 def test_tracking_that_others_begin_and_end_changes_the_table(

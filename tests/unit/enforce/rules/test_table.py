@@ -31,6 +31,15 @@ def test_the_table_takes_the_place_of_any_that_stands_in_one_transaction() -> No
     assert removal_script().splitlines() == lines[:2]
 
 
+def test_a_table_that_is_mended_keeps_its_hooks_and_what_came_and_goes() -> None:
+    text = table_script(GATEWAY, Features(), mend=True)
+    static = ("protected4", "protected6", "trusted_networks4", "trusted_networks6")
+    emptied = ["flush table inet sipsensor", *(f"flush set inet sipsensor {name}" for name in static)]
+    assert text.splitlines()[:5] == emptied
+    assert "delete" not in text
+    assert text.splitlines()[5:] == table_script(GATEWAY, Features()).splitlines()[2:]
+
+
 def test_every_chain_that_rules_name_is_there_and_every_one_there_is_entered() -> None:
     for plan in (HOST, GATEWAY, replace(GATEWAY, protected=()), replace(HOST, protected=("192.0.2.1",))):
         for features in (Features(), Features(defragment="ct", fib=False), Features(defragment="socket")):
