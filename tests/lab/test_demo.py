@@ -139,3 +139,16 @@ def test_what_is_missing_is_one_line(folder: Path) -> None:
     assert running.said() == (
         "demo: missing: apt-get install iproute2 iptables kamailio nftables procps sip-tester sipvicious util-linux\n"
     )
+
+
+@pytest.mark.usefixtures("tools")
+def test_a_machine_that_allows_no_namespaces_is_one_line(repository: Path) -> None:
+    done = subprocess.run(
+        ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin", sys.executable, "-m", "tests.lab.demo"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=repository,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert "this machine lets root make no namespaces" in done.stderr

@@ -33,6 +33,10 @@ NEEDED = {
     "sysctl": "procps",
     "unshare": "util-linux",
 }
+ENCLOSED = (
+    *("setpriv", "--pdeathsig", "KILL"),  # with this process, and its children with it
+    *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"),
+)
 INSIDE = "--inside"
 RUN = Path("/run")
 PATIENCE = 10
@@ -67,10 +71,11 @@ def outside(mode: str) -> int:
     """Start the play in namespaces of its own, and wait."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
-    # Killed with this process, and its children with it.
-    enclosed = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--fork"]
-    enclosed += ["--kill-child", "--mount-proc", sys.executable, "-m", "tests.lab.demo", INSIDE, mode]
-    process = subprocess.Popen(enclosed, start_new_session=True)
+    tried = subprocess.run([*ENCLOSED, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        return _complain(f"this machine lets root make no namespaces: {tried.stderr.strip()}")
+    command = [*ENCLOSED, sys.executable, "-m", "tests.lab.demo", INSIDE, mode]
+    process = subprocess.Popen(command, start_new_session=True)
     try:
         return process.wait()
     except KeyboardInterrupt:
