@@ -61,3 +61,11 @@ def fresh_counters(lab: Network) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path
+
+
+@pytest.fixture
+def fresh(lab: Network, folder: Path) -> Iterator[Network]:
+    """A network of its own: what a firewall remembers of connections outlives its rules."""
+    del lab
+    with network() as made, kamailio(made.pbx, folder):
+        yield made

@@ -11,12 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from scapy.packet import Packet
+from scapy.layers.inet import IP, TCP, UDP, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
+from scapy.packet import Packet, Raw
 
 from tests.lab.network import Namespace
 from tests.lab.sensor import COMMAND, config
 
 FOLDER = Path(__file__).parent
+NOBODY = {4: "10.71.2.9", 6: "fd71:2::9"}
+"""Protected, and not there: nothing answers."""
+TRUST = '[trust]\nallowlist = ["10.71.1.10", "fd71:1::10"]\n'
 _COUNTS = """
 import json
 from sipsensor.enforce.rules import KernelPlan, KernelRules
@@ -90,3 +95,28 @@ def saved(space: Namespace) -> dict[str, list[str]]:
     others = [table for table in tables if not table.startswith(("ip ", "ip6 "))]
     found["nft"] = [line for table in others for line in space.run(f"nft -s list table {table}").splitlines()]
     return found
+
+
+def ip(version: int, source: dict[int, str], destination: dict[int, str]) -> Packet:
+    ends = {"src": source[version], "dst": destination[version]}
+    return IPv6(**ends) if version == 6 else IP(**ends)
+
+
+def udp(
+    version: int, source: dict[int, str], destination: dict[int, str], sport: int = 5060, dport: int = 5060
+) -> Packet:
+    return ip(version, source, destination) / UDP(sport=sport, dport=dport) / Raw(b"keep-alive")
+
+
+def tcp(
+    version: int, source: dict[int, str], destination: dict[int, str], sport: int = 5060, dport: int = 5060
+) -> Packet:
+    return ip(version, source, destination) / TCP(sport=sport, dport=dport, flags="R")
+
+
+def pieces(version: int, source: dict[int, str], port: int) -> list[Packet]:
+    """A datagram to nobody's SIP port in four fragments."""
+    datagram = UDP(sport=port, dport=5060) / Raw(b"keep-alive " * 300)
+    if version == 4:
+        return list(fragment(IP(bytes(ip(4, source, NOBODY) / datagram)), fragsize=1000))
+    return list(fragment6(ip(6, source, NOBODY) / IPv6ExtHdrFragment(id=port) / datagram, 1000))
