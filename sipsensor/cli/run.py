@@ -50,7 +50,7 @@ def command(
     """
     settings = _settings(options.settings_of(config_file), mode, events, state)
     sensor = Sensor(settings, output.tell, record)
-    keeper = Keeper(settings, sensor.protected, sensor.page, output.tell)
+    keeper = Keeper(settings, sensor.page, output.tell)
     supervisor = Supervisor(sensor, keeper, output.tell, report, hangup_ends=_has_terminal())
     click.get_current_context().exit(supervisor.run())
 

@@ -33,9 +33,8 @@ class Keeper:
     ROUTES = 10
     """Looks between two look-ups of the routes, where nothing calls for one sooner."""
 
-    def __init__(self, settings: Settings, protected: tuple[str, ...], page: Page, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, page: Page, say: Callable[[str], None]) -> None:
         self.settings = settings
-        self.protected = protected
         self.page = page
         self.say = say
         self._reckonings: dict[Lane, Reckoning] = {}
@@ -57,6 +56,8 @@ class Keeper:
             self._count(anew=True)
             self.page[Number.RULES_STAND] = int(not self._rules.faults())
             self.page[Number.BACKEND] = BACKENDS.index(backend)
+            for line in self._rules.blind_spots():
+                self.say(f"the kernel rules: {line}")
             while not stop.wait(self.LOOK):
                 self._look()
         finally:
@@ -123,7 +124,7 @@ class Keeper:
         if self.settings.network.placement is Placement.HOST:
             return
         with suppress(ConfigError):  # no route at the moment: what was known stays
-            numbers = inside_interfaces(self.settings.network.inside, self.protected)[:INSIDE_MOST]
+            numbers = inside_interfaces(self.settings.network.inside, self.settings.network.protected)[:INSIDE_MOST]
             for place, number in enumerate(numbers):
                 self.page.numbers[Number.INSIDE + place] = number
             self.page[Number.INSIDE_COUNT] = len(numbers)

@@ -60,7 +60,8 @@ class Sensor:
             )
         self.settings = settings
         self.page = page or Page()
-        self.protected = network.protected or (own_addresses() if self._host else ())
+        own = network.protected or (own_addresses() if self._host else ())
+        self.protected = (*own, *network.public)
         self.engine = build_engine(settings, protected=self.protected, report_error=self._engine_failed)
         self.loaded = time.time()
         self.started = 0.0
@@ -69,7 +70,7 @@ class Sensor:
         self._listener = say
         self._record = record
         self._lock = threading.Lock()
-        self._inside = loopback() if self._host else inside_interfaces(network.inside, self.protected)
+        self._inside = loopback() if self._host else inside_interfaces(network.inside, network.protected)
         self._ticks = 0
         self._rotated = False
         self._endpoint: Endpoint | None = None

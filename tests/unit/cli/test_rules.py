@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ class Kernel(KernelRules):
         return ["a flowtable"]
 
     @staticmethod
-    def clear() -> bool:
+    def clear(is_drained: Callable[[], bool] = lambda: True) -> bool:
+        del is_drained
         return Kernel.stand
 
 

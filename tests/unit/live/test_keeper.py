@@ -30,6 +30,7 @@ class Kernel:
     def __init__(self) -> None:
         self.happened: list[str] = []
         self.wrong: list[str] = []
+        self.unseen: list[str] = []
         self.refusal: Exception | None = None
         self.counted = Counts((0, 0), (0, 0), 0)
         self.queue: QueueState | None = QueueState(0, 0, 0)
@@ -58,6 +59,9 @@ class Kernel:
     def faults(self) -> list[str]:
         return self.wrong
 
+    def blind_spots(self) -> list[str]:
+        return self.unseen
+
     def counts(self) -> Counts:
         return self.counted
 
@@ -81,7 +85,7 @@ class Kept:
         self.page[Number.SENSOR_STATE] = State.READY
         self.said: list[str] = []
         self.stop = threading.Event()
-        self.keeper = Keeper(settings, ("192.0.2.10",), self.page, self.said.append)
+        self.keeper = Keeper(settings, self.page, self.said.append)
         self.thread = threading.Thread(target=self.keeper.run, args=(self.stop,))
         self.thread.start()
         self.until(lambda: self.page[Number.BACKEND])
@@ -132,6 +136,14 @@ def test_rules_stand_as_long_as_it_runs(kernel: Kernel, kept: Kept) -> None:
     kept.end()
     assert kept.page[Number.RULES_STAND] == 0
     assert kernel.happened == ["install", "remove"]
+
+
+def test_what_others_keep_from_the_queues_is_said_at_the_start(kernel: Kernel) -> None:
+    kernel.unseen = ["a flowtable takes connections past them"]
+    kept = Kept(defaults())
+    kept.look()
+    kept.end()
+    assert kept.said == ["the kernel rules: a flowtable takes connections past them"]
 
 
 def test_rules_that_went_are_put_back_and_the_gap_is_known(kernel: Kernel, kept: Kept) -> None:
@@ -262,7 +274,7 @@ def test_a_keeper_after_another_goes_on_from_its_numbers(kernel: Kernel) -> None
     page[Number.SENSOR_STATE] = State.READY
     page[Number.LIMITED] = 100
     page.lane(Lane.TRUSTED)[LaneNumber.UNINSPECTED] = 9
-    keeper = Keeper(defaults(), (), page, print)
+    keeper = Keeper(defaults(), page, print)
     kernel.counted = Counts((0, 50), (0, 0), 30)
     stop = threading.Event()
     stop.set()
@@ -294,5 +306,5 @@ def test_rules_that_cannot_be_made_raise(kernel: Kernel, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(kernel, "install", refuse)
     with pytest.raises(RulesError, match="no"):
-        Keeper(defaults(), (), Page(), print).run(threading.Event())
+        Keeper(defaults(), Page(), print).run(threading.Event())
     assert kernel.happened == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import threading
@@ -71,6 +72,7 @@ class Running:
         fakes = [Fake(self.page, self.file, body) for body in (sensor, keeper)]
         self.process = os.fork()
         if self.process == 0:
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it goes with the tests
             made = Supervisor(
                 fakes[0],  # type: ignore[arg-type]
                 fakes[1],  # type: ignore[arg-type]
