@@ -58,46 +58,55 @@ def tree(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
+@pytest.fixture(scope="module")
+def placed(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What stands after an installation into an empty root, for tests that change nothing in it."""
+    root = tmp_path_factory.mktemp("placed") / "root"
+    done(tree, "install", DESTDIR=root, WHEELS=tree / "build" / "wheels")
+    yield root
+    shutil.rmtree(root)
+
+
 @pytest.fixture
 def root(tree: Path, tmp_path: Path) -> Iterator[Path]:
-    """What stands after an installation into an empty root."""
+    """The same, for tests that do."""
     done(tree, "install", DESTDIR=tmp_path / "root", WHEELS=tree / "build" / "wheels")
     yield tmp_path / "root"
     shutil.rmtree(tmp_path / "root")
 
 
-def test_it_puts_what_it_says_and_the_command_works(tree: Path, root: Path, tmp_path: Path) -> None:
-    assert files(root) == PUT
-    assert (root / "usr/local/bin/sipsensor").readlink() == Path(f"/{APP}/bin/sipsensor")
-    assert (root / CONFIG).read_bytes() == (tree / "deploy/sipsensor.toml").read_bytes()
-    command = root / APP / "bin/sipsensor"
+def test_it_puts_what_it_says_and_the_command_works(tree: Path, placed: Path, tmp_path: Path) -> None:
+    assert files(placed) == PUT
+    assert (placed / "usr/local/bin/sipsensor").readlink() == Path(f"/{APP}/bin/sipsensor")
+    assert (placed / CONFIG).read_bytes() == (tree / "deploy/sipsensor.toml").read_bytes()
+    command = placed / APP / "bin/sipsensor"
     assert command.read_text().splitlines()[0] == f"#!/{APP}/bin/python"
-    python = root / APP / "bin/python"
+    python = placed / APP / "bin/python"
     assert succeed([python, command, "version"], tmp_path).startswith("sipsensor ")
-    assert "good" in succeed([python, command, "check", "--config", root / CONFIG], tmp_path)
+    assert "good" in succeed([python, command, "check", "--config", placed / CONFIG], tmp_path)
     where = succeed([python, "-c", "import sipsensor; print(sipsensor.__file__)"], tmp_path)
-    assert where.startswith(str(root / APP))
+    assert where.startswith(str(placed / APP))
 
 
-def test_nothing_in_it_names_the_place_where_it_was_built(root: Path, tree: Path) -> None:
-    marks = [str(root).encode(), str(tree).encode(), b"/tmp/tmp."]
-    texts = [path for path in root.rglob("*") if path.is_file() and not path.is_symlink() and path.suffix != ".so"]
+def test_nothing_in_it_names_the_place_where_it_was_built(placed: Path, tree: Path) -> None:
+    marks = [str(placed).encode(), str(tree).encode(), b"/tmp/tmp."]
+    texts = [path for path in placed.rglob("*") if path.is_file() and not path.is_symlink() and path.suffix != ".so"]
     assert len(texts) > 500
     assert [str(path) for path in texts if any(mark in path.read_bytes() for mark in marks)] == []
 
 
-def test_the_service_cannot_change_its_own_code(root: Path) -> None:
-    loose = [path for path in root.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o022]
+def test_the_service_cannot_change_its_own_code(placed: Path) -> None:
+    loose = [path for path in placed.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o022]
     assert loose == []
-    assert not (root / APP / "bin/pip").exists()
+    assert not (placed / APP / "bin/pip").exists()
 
 
-def test_every_path_of_the_unit_is_there(root: Path) -> None:
-    unit = (root / "usr/local/lib/systemd/system/sipsensor.service").read_text()
+def test_every_path_of_the_unit_is_there(placed: Path) -> None:
+    unit = (placed / "usr/local/lib/systemd/system/sipsensor.service").read_text()
     named = {word for word in unit.split() if word.startswith(("/opt/", "/etc/sipsensor"))}
     named |= {word.partition("=")[2] for word in unit.split() if "=/opt/" in word}
     assert len(named) >= 2
-    assert [path for path in named if not (root / path.lstrip("/")).exists()] == []
+    assert [path for path in named if not (placed / path.lstrip("/")).exists()] == []
 
 
 def test_an_upgrade_takes_the_place_of_the_old_and_keeps_the_configuration(tree: Path, root: Path) -> None:
