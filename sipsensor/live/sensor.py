@@ -60,8 +60,7 @@ class Sensor:
             )
         self.settings = settings
         self.page = page or Page()
-        own = network.protected or (own_addresses() if self._host else ())
-        self.protected = (*own, *network.public)
+        self.protected = self._whom()
         self.engine = build_engine(settings, protected=self.protected, report_error=self._engine_failed)
         self.loaded = time.time()
         self.started = 0.0
@@ -178,6 +177,7 @@ class Sensor:
                 self._reopen()
             self._tell_notices()
             self._follow_interfaces()
+            self._follow_addresses()
 
     def _reopen(self) -> None:
         """What may have changed on the disk under its name: the event file, the certificate of the metrics."""
@@ -200,6 +200,22 @@ class Sensor:
                     pump.set_inside(inside)
             self._inside = inside
             self._say(f"the inside interfaces are now {', '.join(map(str, inside))}")
+
+    def _follow_addresses(self) -> None:
+        """An address that moves away from a PBX host belongs to somebody else then: he is no forger. The engine goes by the hook."""
+        whom = self._whom()
+        if whom != self.protected:
+            networks = tables.Networks(whom)
+            with self._lock:
+                for pump in self.pumps.values():
+                    pump.set_protected(networks)
+            self.protected = whom
+            self._say(f"protects {', '.join(whom) or 'no address'} now")
+
+    def _whom(self) -> tuple[str, ...]:
+        """The protected: those named, or on a host its own addresses; our public ones as well."""
+        network = self.settings.network
+        return (*(network.protected or (own_addresses() if self._host else ())), *network.public)
 
     def _tell_notices(self) -> None:
         notices = self.outlets.notices

@@ -129,6 +129,9 @@ cdef class Pump:
     def latency(self):
         return tuple([self._latency[i] for i in range(LATENCIES + 1)])
 
+    def set_protected(self, protected not None):
+        self._protected = protected
+
     def set_inside(self, interfaces):
         if len(interfaces) > INSIDE_MAX:
             raise ValueError(f"at most {INSIDE_MAX} inside interfaces, not {len(interfaces)}")

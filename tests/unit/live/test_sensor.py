@@ -328,6 +328,21 @@ def test_new_interface_numbers_reach_the_pumps(settings: Settings, monkeypatch: 
     assert running.said.count("the inside interfaces are now 8") == 1
 
 
+def test_an_address_that_moved_away_is_somebody_elses(
+    kernel: Kernel, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sensor, "LOOK", 0.02)
+    running = Started(settings)
+    assert kernel.judge(1, LAWFUL, source="192.0.2.10") == DROP
+    monkeypatch.setattr(live, "own_addresses", lambda: ("192.0.2.11",))
+    deadline = time.monotonic() + 5
+    while "protects 192.0.2.11 now" not in running.said and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert kernel.judge(2, LAWFUL, source="192.0.2.10") == ACCEPT
+    assert kernel.judge(3, LAWFUL, source="192.0.2.11") == DROP
+    running.end()
+
+
 def test_everything_can_be_switched_off(kernel: Kernel, settings: Settings, tmp_path: Path) -> None:
     off = replace(
         settings,

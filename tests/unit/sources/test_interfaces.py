@@ -104,8 +104,35 @@ def test_what_cannot_be_found_is_said(named: list[str], protected: list[str], ex
     assert "\n" not in str(caught.value)
 
 
-def test_own_addresses_leave_loopback_out_and_come_once() -> None:
-    assert interfaces.own_addresses() == ("192.0.2.1", "fe80::1")
+TRIE = """Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+        |-- 127.0.0.1
+           /32 host LOCAL
+     |-- 192.0.2.0
+        /24 link UNICAST
+     |-- 192.0.2.1
+        /24 link UNICAST
+        /32 host LOCAL
+     |-- 192.0.2.255
+        /32 link BROADCAST
+Local:
+     |-- 192.0.2.1
+        /32 host LOCAL
+     |-- 198.51.100.7
+        /32 host LOCAL
+"""
+SIX = "00000000000000000000000000000001 01 80 10 80       lo\nfe800000000000000000000000000001 02 40 20 80     eth0\n"
+
+
+def test_own_addresses_leave_loopback_out_and_come_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("FIB_TRIE", TRIE), ("IF_INET6", SIX)):
+        (tmp_path / name).write_text(text)
+        monkeypatch.setattr(interfaces, name, tmp_path / name)
+    assert interfaces.own_addresses() == ("192.0.2.1", "198.51.100.7", "fe80::1")
+    monkeypatch.setattr(interfaces, "IF_INET6", tmp_path / "nowhere")
+    assert interfaces.own_addresses() == ("192.0.2.1", "198.51.100.7")
 
 
 def test_loopback_has_a_number() -> None:
@@ -115,11 +142,11 @@ def test_loopback_has_a_number() -> None:
 def test_a_tool_that_is_missing_hangs_or_babbles(iproute2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     iproute2.write_text("#!/bin/sh\necho nonsense\n")
     with pytest.raises(ConfigError, match="no readable answer"):
-        interfaces.own_addresses()
+        interfaces.inside_names([], ["192.0.2.9"])
     monkeypatch.setattr(interfaces, "_SECONDS", 0.2)
     iproute2.write_text("#!/bin/sh\nexec sleep 5\n")
     with pytest.raises(ConfigError, match=r"did not finish within 0\.2 s"):
-        interfaces.own_addresses()
+        interfaces.inside_names([], ["192.0.2.9"])
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(ConfigError, match="install iproute2"):
-        interfaces.own_addresses()
+        interfaces.inside_names([], ["192.0.2.9"])
