@@ -44,6 +44,8 @@ class Sensor:
     """Seconds that the last packets may take at the end."""
     LOOK = 0.5
     """Seconds between two looks of the main thread."""
+    SERVE = 30.0
+    """Seconds between two tries for a metrics port that could not be had."""
     SETTLE = 50
     """Ticks between two looks at what the event log left out: it walks all that waits."""
     ERRORS = 20
@@ -73,6 +75,8 @@ class Sensor:
         self._ticks = 0
         self._rotated = False
         self._endpoint: Endpoint | None = None
+        self._edges = ExitStack()
+        self._serve_due = 0.0
 
     def rotate(self) -> None:
         """Go on in a fresh event file soon: the old one was moved away. May be called from a signal handler."""
@@ -87,7 +91,9 @@ class Sensor:
             queues = {lane: self._bind(lane, edges) for lane in Lane}
             turns = pumps.Turns()
             self.pumps = {lane: self._make_pump(lane, queue, turns) for lane, queue in queues.items()}
+            self._edges = edges
             self._endpoint = serve_metrics(self, edges, self.outlets.notices.append)
+            self._serve_due = time.monotonic() + self.SERVE
             serve_control(self, edges, self.outlets.notices.append)
             threads = [QueueThread(pump, stop) for pump in self.pumps.values()]
             edges.callback(self._end, threads)
@@ -178,6 +184,7 @@ class Sensor:
             self._tell_notices()
             self._follow_interfaces()
             self._follow_addresses()
+            self._serve_again()
 
     def _reopen(self) -> None:
         """What may have changed on the disk under its name: the event file, the certificate of the metrics."""
@@ -200,6 +207,13 @@ class Sensor:
                     pump.set_inside(inside)
             self._inside = inside
             self._say(f"the inside interfaces are now {', '.join(map(str, inside))}")
+
+    def _serve_again(self) -> None:
+        """A metrics port that somebody else took when the sensor before this one died may be free again."""
+        now = time.monotonic()
+        if self._endpoint is None and self.settings.metrics.listen and now >= self._serve_due:
+            self._serve_due = now + self.SERVE
+            self._endpoint = serve_metrics(self, self._edges, self.outlets.notices.append)
 
     def _follow_addresses(self) -> None:
         """An address that moves away from a PBX host belongs to somebody else then: he is no forger. The engine goes by the hook."""

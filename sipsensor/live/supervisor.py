@@ -38,6 +38,8 @@ KEEPER_STANDSTILL = 600
 """Looks without a look of the keeper's: its tools may take their time, but each of them is ended after ten seconds."""
 LOSSES = 5
 """Looks between two readings of what the kernel dropped."""
+KEEPER_STALE = 100
+"""Looks without one of the keeper's after which what he saw last is no longer claimed."""
 START_PATIENCE = 60.0
 END_PATIENCE = 20.0
 STEADY = 60.0
@@ -313,6 +315,8 @@ class Supervisor:
         loops = self.page[Number.KEEPER_LOOPS]
         self._keeper_still = 0 if loops != self._keeper_loops or not self.keeper.process else self._keeper_still + 1
         self._keeper_loops = loops
+        if self._keeper_still >= KEEPER_STALE:
+            self.page[Number.RULES_STAND] = 0  # nobody knows any longer
         if self._keeper_still >= KEEPER_STANDSTILL:
             self._keeper_still = 0
             self.keeper.send(signal.SIGKILL)

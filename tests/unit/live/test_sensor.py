@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -121,10 +122,10 @@ def settings(tmp_path: Path) -> Settings:
 class Started:
     """A sensor that runs in a thread."""
 
-    def __init__(self, settings: Settings, record: Path | None = None) -> None:
+    def __init__(self, settings: Settings, record: Path | None = None, page: Page | None = None) -> None:
         self.said: list[str] = []
         self.stop = threading.Event()
-        self.sensor = Sensor(settings, self.said.append, record)
+        self.sensor = Sensor(settings, self.said.append, record, page)
         self.sensor.page[Number.BACKEND] = 2
         self.error: Exception | None = None
         self.thread = threading.Thread(target=self._run)
@@ -341,6 +342,32 @@ def test_an_address_that_moved_away_is_somebody_elses(
     assert kernel.judge(2, LAWFUL, source="192.0.2.10") == ACCEPT
     assert kernel.judge(3, LAWFUL, source="192.0.2.11") == DROP
     running.end()
+
+
+def test_a_metrics_port_that_was_taken_is_served_when_it_is_free(
+    kernel: Kernel, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sensor, "LOOK", 0.02)
+    monkeypatch.setattr(Sensor, "SERVE", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        page = Page()
+        page[Number.RESTARTS] = 1
+        at_port = replace(settings, metrics=replace(settings.metrics, listen=f"127.0.0.1:{port}"))
+        running = Started(at_port, page=page)
+        assert kernel.judge(1, SCANNER) == DROP
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=1) as answer:
+                assert b"sipsensor_build_info" in answer.read()
+                break
+        except OSError:
+            time.sleep(0.01)
+    else:
+        pytest.fail("nobody serves")
+    running.end()
+    assert any("there are no metrics" in line for line in running.said)
 
 
 def test_everything_can_be_switched_off(kernel: Kernel, settings: Settings, tmp_path: Path) -> None:

@@ -188,6 +188,18 @@ def test_a_dead_keeper_is_started_again(make: Maker) -> None:
     assert running.said.count("sensor starts") == 1
 
 
+def test_rules_that_nobody_looks_after_are_not_said_to_stand(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "KEEPER_STALE", 5)
+    running = make()
+    running.wait_for("version")
+    running.page[Number.RULES_STAND] = 1
+    deadline = time.monotonic() + 5
+    while running.page[Number.RULES_STAND]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert running.end() == 0
+
+
 def test_a_keeper_that_hangs_is_started_again(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "KEEPER_STANDSTILL", 5)
     running = make()
