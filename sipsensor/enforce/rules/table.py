@@ -41,6 +41,8 @@ class Features:
     defragment: Defragmenter = "tproxy"
     fib: bool = True
     """Looking up whether an address is this machine's."""
+    notrack: bool = True
+    """Exempting packets from connection tracking, and from being put together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class _Table:
         self.plan = plan
         self.features = features
         # In observe mode nothing may be dropped, and a flood in a table that others fill is their choice.
+        self.tracked = flows is not None
         self.flows = flows if plan.overflow == "drop" else None
         self.host = plan.placement == "host"
         self.inside = f"iifname {{ {', '.join(map(_quoted, plan.inside))} }} " if plan.inside else ""
@@ -114,7 +117,7 @@ class _Table:
             for version, family, _ in _FAMILIES
             for name in ("blocked", "blocked_networks")
         ]
-        yield chain("cut", hook("prerouting", -450), 'iifname "lo" return', *sources)
+        yield chain("cut", hook("prerouting", -450), 'iifname "lo" return', *self._foreign_pieces(), *sources)
         drop = "counter name blocked drop"
         local = "fib daddr type local " if self.host and not self.plan.protected and self.features.fib else ""
         lines = [
@@ -127,6 +130,19 @@ class _Table:
             later = f"{_SIGNALLING} ip frag-off & 0x1fff != 0" if family == "ip" else "frag frag-off != 0"
             lines.append(f"{to}{later} {drop}")
         yield chain("blocked_source", *lines)
+
+    def _foreign_pieces(self) -> list[str]:
+        """Fragments of a gateway's other traffic stay what they are, untracked, and go on one by one.
+
+        Putting them together is our doing, and the kernel's memory for it is small: a few unfinished datagrams would stop everybody's.
+        Where others have connections tracked, it is theirs, and so is the choice.
+        """
+        if self.host or not self.plan.protected or self.tracked or not self.features.notrack:
+            return []
+        return [
+            f"{family} saddr != @protected{version} {family} daddr != @protected{version} {piece} notrack"
+            for (version, family, _), piece in zip(_FAMILIES, ("ip frag-off & 0x3fff != 0", "exthdr frag exists"), strict=True)
+        ]
 
     def defragment(self) -> Iterator[str]:
         """No packet enters these chains of one rule: what they name makes the kernel put datagrams together first."""

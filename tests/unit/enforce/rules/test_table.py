@@ -50,6 +50,28 @@ def test_every_chain_that_rules_name_is_there_and_every_one_there_is_entered() -
             assert set(made) == named | base | ({"defragment"} if features.defragment != "socket" else set())
 
 
+@pytest.mark.parametrize(
+    ("plan", "features", "flows", "spared"),
+    [
+        (GATEWAY, Features(), None, True),
+        (GATEWAY, Features(), FLOWS, False),
+        (GATEWAY, Features(notrack=False), None, False),
+        (replace(GATEWAY, protected=()), Features(), None, False),
+        (HOST, Features(), None, False),
+    ],
+    ids=["gateway", "others track", "no statement for it", "nobody named", "host"],
+)
+def test_pieces_of_others_are_left_alone_where_putting_together_is_our_doing(
+    plan: KernelPlan, features: Features, flows: FlowLimit | None, spared: bool
+) -> None:
+    cut = chains(plan, features, flows)["cut"]
+    expected = [
+        "ip saddr != @protected4 ip daddr != @protected4 ip frag-off & 0x3fff != 0 notrack",
+        "ip6 saddr != @protected6 ip6 daddr != @protected6 exthdr frag exists notrack",
+    ]
+    assert [line for line in cut if "notrack" in line] == (expected if spared else [])
+
+
 def test_sets_hold_the_networks_of_their_version() -> None:
     text = table_script(GATEWAY, Features())
     assert (
