@@ -62,7 +62,10 @@ def test_every_chain_that_rules_name_is_there_and_every_one_there_is_entered() -
     ids=["gateway", "others track", "no statement for it", "nobody named", "host"],
 )
 def test_pieces_of_others_are_left_alone_where_putting_together_is_our_doing(
-    plan: KernelPlan, features: Features, flows: FlowLimit | None, spared: bool
+    plan: KernelPlan,
+    features: Features,
+    flows: FlowLimit | None,
+    spared: bool,  # noqa: FBT001
 ) -> None:
     cut = chains(plan, features, flows)["cut"]
     expected = [
