@@ -189,7 +189,9 @@ class Numbers:
         unjudged += [((*name, "drop"), count) for name, count in _of(page, LaneNumber.UNJUDGED_DROPPED)]
         doc = "Packets that waited for a sensor that hung, and were answered unjudged"
         yield Series("counter", "unjudged_packets", doc, unjudged, ("queue", "answer"))
-        doc = "Packets of strangers above queue.stranger_rate"
+        doc = (
+            "Packets of strangers above queue.stranger_rate, or new connections above what connection tracking can hold"
+        )
         yield one("counter", "rate_limited_packets", doc, page[Number.LIMITED])
 
     def _faults(self) -> Iterator[Series]:

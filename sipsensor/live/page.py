@@ -78,7 +78,7 @@ class Number(IntEnum):
     RULES_MISSING = 37
     """Keeper: nanoseconds for which the rules may have been missing: from the last good look to their return."""
     LIMITED = 38
-    """Keeper: strangers' packets above ``queue.stranger_rate``."""
+    """Keeper: strangers' packets above ``queue.stranger_rate``, or above what connection tracking can hold."""
     BACKEND = 39
     """Keeper: what queues packets: 1 nftables, 2 iptables, 3 the operator's own rules; 0 is not known yet."""
     KEEPER_LOOPS = 40

@@ -46,7 +46,7 @@ def test_all_is_well_at_the_start(watched: Watched) -> None:
     said = watched.watch.status()
     assert said["troubles"] == []
     assert said["protected"] == ["192.0.2.10"]
-    assert said["mode"], said["placement"] == ("observe", "host")
+    assert (said["mode"], said["placement"]) == ("observe", "host")
     assert json.loads(json.dumps(said)) == said
 
 
