@@ -44,6 +44,14 @@ START_PATIENCE = 60.0
 END_PATIENCE = 20.0
 STEADY = 60.0
 """Seconds after which a sensor counts as started well."""
+OF_ONE_SENSOR = (
+    LaneNumber.DESCRIPTOR,
+    LaneNumber.TAKEN,
+    LaneNumber.RECEIVED,
+    LaneNumber.ANSWERED,
+    LaneNumber.LAST_ID,
+)
+"""What the next sensor has to begin anew: a take-over before it did would go by the dead one's numbers."""
 BACKOFF = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before the next start, by how many starts in a row did not last."""
 
@@ -335,7 +343,8 @@ class Supervisor:
     def _sensor_ended(self, how: str) -> None:
         for lane in Lane:
             self.page.lane(lane)[LaneNumber.LOST_BEFORE] += self._lost[lane]
-            self.page.lane(lane)[LaneNumber.DESCRIPTOR] = 0
+            for number in OF_ONE_SENSOR:
+                self.page.lane(lane)[number] = 0
             self._lost[lane] = 0
         self._taken = 0
         self.page[Number.RESTARTS] += 1

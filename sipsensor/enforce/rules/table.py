@@ -141,7 +141,9 @@ class _Table:
             return []
         return [
             f"{family} saddr != @protected{version} {family} daddr != @protected{version} {piece} notrack"
-            for (version, family, _), piece in zip(_FAMILIES, ("ip frag-off & 0x3fff != 0", "exthdr frag exists"), strict=True)
+            for (version, family, _), piece in zip(
+                _FAMILIES, ("ip frag-off & 0x3fff != 0", "exthdr frag exists"), strict=True
+            )
         ]
 
     def defragment(self) -> Iterator[str]:

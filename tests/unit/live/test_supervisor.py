@@ -152,6 +152,8 @@ def test_rules_that_cannot_be_made_end_the_sensor_too(make: Maker) -> None:
 def test_a_dead_sensor_is_started_again_and_the_rules_stay(make: Maker) -> None:
     def dies_once(fake: Fake, stop: threading.Event) -> None:
         if fake.page[Number.RESTARTS] == 0:
+            for number in supervisor.OF_ONE_SENSOR:
+                fake.page.lane(Lane.TRUSTED)[number] = 9
             fake.page[Number.SENSOR_STATE] = State.READY
             time.sleep(0.3)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -160,6 +162,7 @@ def test_a_dead_sensor_is_started_again_and_the_rules_stay(make: Maker) -> None:
     running = make(sensor=dies_once)
     running.wait_for("sensor starts")
     assert running.end() == 0
+    assert [running.page.of(Lane.TRUSTED, number) for number in supervisor.OF_ONE_SENSOR] == [0] * 5
     assert running.page[Number.RESTARTS] == 1
     assert running.page[Number.HANGS] == 0
     assert "the sensor was killed by SIGKILL; it is started again" in running.said
