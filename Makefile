@@ -95,9 +95,18 @@ reference: build ## write the generated pages of docs/reference/ anew
 .PHONY: test
 test: setup-test ## all that CI runs
 	@$(MAKE) --no-print-directory lint types layers
-	@$(MAKE) --no-print-directory lowest
-	@$(MAKE) --no-print-directory fuzz SECONDS=60
-	@$(PYTEST) -m "not slow"
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-lab test-rest
+
+# The lab mostly waits for tools and packets; the rest has the processor meanwhile.
+.PHONY: test-lab
+test-lab: $(VENV)/.dev build
+	@$(PYTEST) -p no:cacheprovider -m "not slow and (lab or packaging)"
+
+.PHONY: test-rest
+test-rest: $(VENV)/.dev build
+	@$(MAKE) --no-print-directory -j1 lowest
+	@$(MAKE) --no-print-directory -j1 fuzz SECONDS=60
+	@$(PYTEST) -m "not slow and not lab and not packaging"
 
 .PHONY: test-all
 test-all: setup-test ## everything, the long parts included

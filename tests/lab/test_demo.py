@@ -113,6 +113,7 @@ def test_it_shows_what_it_claims(folder: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.usefixtures("tools")
+@pytest.mark.slow
 def test_a_sensor_that_only_watches_does_not_convince(folder: Path) -> None:
     with demo(folder, "--observe") as running:
         assert running.process.wait(LIMIT) == 1, running.said()
@@ -121,7 +122,15 @@ def test_a_sensor_that_only_watches_does_not_convince(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("tools")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
 def test_nothing_is_left_of_one_that_is_interrupted(folder: Path, number: signal.Signals) -> None:
     with demo(folder) as running:
         wait_for(lambda: "svmap: is there a PBX?" in running.said(), 60, "the first finding")

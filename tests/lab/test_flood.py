@@ -184,6 +184,7 @@ def assert_all_counted(ground: Field, made: Flood, admitted: int) -> None:
     assert seen.get('sipsensor_uninspected_packets_total{queue="strangers"}', 0) == 0
 
 
+@pytest.mark.slow
 @PLACEMENTS
 def test_a_flood_past_a_dead_sensor_leaves_room_for_connections(ground: Field, folder: Path) -> None:
     """All three processes are gone; their rules let packets pass, and still hold strangers off above the limits."""

@@ -217,7 +217,15 @@ def doomed(running: Running, victims: str) -> list[int]:
     }.get(victims, [sensing, supervisor])
 
 
-@pytest.mark.parametrize("victims", ["supervisor", "sensor", "keeper", "both, a tool alive"])
+@pytest.mark.parametrize(
+    "victims",
+    [
+        pytest.param("supervisor", marks=pytest.mark.slow),
+        "sensor",
+        pytest.param("keeper", marks=pytest.mark.slow),
+        "both, a tool alive",
+    ],
+)
 def test_sudden_death_under_load_costs_no_trusted_packet_more_than_a_second(
     ground: Field, folder: Path, victims: str
 ) -> None:
@@ -261,6 +269,7 @@ def test_sudden_death_under_load_costs_no_trusted_packet_more_than_a_second(
                     os.kill(tool, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_sensor_killed_in_a_flood_comes_back_and_the_trusted_notice_nothing(ground: Field, folder: Path) -> None:
     with sensor(ground.network.gateway, folder, GATEWAY + ALLOWLIST) as running, ground.responder():
         flood = ground.flood(500_000, 8)

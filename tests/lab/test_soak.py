@@ -141,7 +141,7 @@ def table(rows: dict[str, Row]) -> str:
 @pytest.mark.parametrize(
     "seconds",
     [
-        pytest.param(4, id="short"),
+        pytest.param(4, id="short", marks=pytest.mark.slow),
         pytest.param(LONG, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(LONG * 3 + 300)]),
     ],
 )

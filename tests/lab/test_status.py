@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.lab.network import ATTACKER, PBX, Network, wait_for
-from tests.lab.sensor import COMMAND, GATEWAY, METRICS, Running, config, sensor
+from tests.lab.sensor import COMMAND, GATEWAY, HOST, METRICS, Running, config, sensor
 from tests.support.certificates import Authority
 
 SEND = f"python3 {Path(__file__).parent}/send.py"
@@ -212,11 +212,14 @@ def test_metrics_over_tls_for_clients_with_a_certificate_renewed_at_sighup(lab: 
 
 def test_a_socket_in_use_or_a_bad_certificate_keeps_it_from_starting(lab: Network, folder: Path) -> None:
     with sensor(lab.gateway, folder, GATEWAY):
-        code, printed = lab.pbx.attempt(f"{COMMAND} run --config {folder}/sipsensor.toml")
+        other = folder / "other"
+        other.mkdir()
+        second = config(other, f'{HOST}[control]\nsocket = "{folder}/control.sock"\n')
+        code, printed = lab.pbx.attempt(f"{COMMAND} run --config {second}")
         assert code == 2
         assert f"sipsensor: control.socket: {folder}/control.sock: another sensor answers there" in printed
         assert "Traceback" not in printed
-    file = config(folder, GATEWAY + '[metrics]\ncertificate = "/no/such.pem"\nkey = "/no/such.key"\n')
+    file = config(folder, HOST + '[metrics]\ncertificate = "/no/such.pem"\nkey = "/no/such.key"\n')
     code, printed = lab.pbx.attempt(f"{COMMAND} run --config {file}")
     assert code == 2
     assert "metrics.certificate: /no/such.pem: No such file or directory" in printed

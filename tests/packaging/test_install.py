@@ -12,7 +12,7 @@ import pytest
 
 from tests.packaging.conftest import NOT_SOURCES, succeed
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 APP = "opt/sipsensor"
 CONFIG = "etc/sipsensor/sipsensor.toml"
