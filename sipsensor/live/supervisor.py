@@ -211,8 +211,8 @@ class Supervisor:
                 self._say(self._posture())
                 self._notifier.ready(self._posture())
                 while not self._ending:
-                    self._wait()
                     self._look()
+                    self._wait()
                 status = 0
             self._end()
             return status
