@@ -13,14 +13,11 @@ from contextlib import suppress
 from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Placement, QueueRules, Settings
 from sipsensor.enforce.rules import KernelRules, RulesError
-from sipsensor.live.page import INSIDE_MOST, Lane, LaneNumber, Number, Page, State
+from sipsensor.live.page import BACKENDS, INSIDE_MOST, Lane, LaneNumber, Number, Page, State
 from sipsensor.live.plan import kernel_plan
 from sipsensor.live.reckoning import Reckoning, Sums
 from sipsensor.sources.interfaces import inside_interfaces
 from sipsensor.sources.nfqueue import owner, readable, state
-
-BACKENDS = ("", "nftables", "iptables", "none")
-"""What queues packets, by the number in the page."""
 
 
 class Keeper:

@@ -16,13 +16,11 @@ from sipsensor.counters import Counters
 from sipsensor.detect.base import Detector
 from sipsensor.detect.scanner import Scanner
 from sipsensor.export.metrics import Distribution, Series, engine_series, one, table_series
-from sipsensor.live.page import Lane, LaneNumber, Number, Page
+from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number, Page
 from sipsensor.model import Mode, Rule, Table
 from sipsensor.sources import pump as pumping
 from sipsensor.sources.nfqueue import QueueState, state
 
-BACKENDS = ("unknown", "nftables", "iptables", "none")
-"""What queues packets, by its number in the page."""
 NANO = 1e9
 _DIGITS = 12
 

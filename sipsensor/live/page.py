@@ -94,6 +94,9 @@ class Number(IntEnum):
 
 INSIDE_MOST = 64
 
+BACKENDS = ("unknown", "nftables", "iptables", "none")
+"""What queues packets, by ``Number.BACKEND``."""
+
 
 class Page:
     """The shared page. ``page[Number.RESTARTS]`` reads and writes; it is inherited over ``fork``."""

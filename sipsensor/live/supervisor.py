@@ -7,22 +7,16 @@ forks from a state in which nothing is bound: nobody but the sensor ever holds a
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
-import select
 import signal
-import sys
-import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import NoReturn
 
 from sipsensor import __version__
 from sipsensor.config.settings import Settings
-from sipsensor.live.keeper import BACKENDS, Keeper
+from sipsensor.live.child import SIGNALS, Child
+from sipsensor.live.keeper import Keeper
 from sipsensor.live.notify import Notifier
-from sipsensor.live.page import Lane, LaneNumber, Number, Page, State
+from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number, Page, State
 from sipsensor.live.sensor import Sensor, accepts_unjudged
 from sipsensor.live.takeover import take_over
 from sipsensor.sources.nfqueue import state
@@ -42,8 +36,6 @@ KEEPER_STALE = 100
 """Looks without one of the keeper's after which what he saw last is no longer claimed."""
 START_PATIENCE = 60.0
 END_PATIENCE = 20.0
-STEADY = 60.0
-"""Seconds after which a sensor counts as started well."""
 OF_ONE_SENSOR = (
     LaneNumber.DESCRIPTOR,
     LaneNumber.TAKEN,
@@ -52,122 +44,6 @@ OF_ONE_SENSOR = (
     LaneNumber.LAST_ID,
 )
 """What the next sensor has to begin anew: a take-over before it did would go by the dead one's numbers."""
-BACKOFF = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds before the next start, by how many starts in a row did not last."""
-
-_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
-_PR_SET_PDEATHSIG = 1
-
-Body = Callable[[threading.Event], None]
-
-
-class Stop(threading.Event):
-    """An event that a signal handler may set. The plain one takes a lock for it, and hangs where the interrupted thread holds that lock."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._counter = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-
-    def set(self) -> None:
-        """From any thread and any signal handler."""
-        os.eventfd_write(self._counter, 1)
-
-    def clear(self) -> None:
-        """Forget that it was set."""
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._counter)
-
-    def is_set(self) -> bool:
-        """Whether it was set."""
-        return self.wait(0)
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Until it is set, at most ``timeout`` seconds; whether it is."""
-        return bool(select.select([self._counter], [], [], timeout)[0])
-
-
-class Child:
-    """A process of the supervisor's: ``body`` runs in it until its event is set, which SIGTERM does.
-
-    ``report`` makes an exit status of what ``body`` raises, and tells the operator. ``on_hangup`` is called at SIGHUP.
-    """
-
-    def __init__(
-        self, name: str, body: Body, report: Callable[[BaseException], int], on_hangup: Callable[[], None] | None = None
-    ) -> None:
-        self.name = name
-        self._body = body
-        self._report = report
-        self._on_hangup = on_hangup
-        self.process = 0
-        """0 while there is none."""
-        self.since = 0.0
-        self.failures = 0
-        """Starts in a row that did not last."""
-        self.due = 0.0
-
-    def start(self) -> None:
-        """Fork it; where the system cannot, it is due again later."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        parent = os.getpid()
-        self.since = time.monotonic()
-        try:
-            self.process = os.fork()
-        except OSError:
-            self._failed()
-            return
-        if self.process == 0:
-            self._live(parent)
-
-    def _live(self, parent: int) -> NoReturn:
-        """In the child: never returns into the supervisor's code."""
-        status = 1
-        try:
-            # Nobody would kill a hanging sensor whose supervisor died, or put its rules back.
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)
-            with contextlib.suppress(OSError):
-                Path("/proc/self/comm").write_text(self.name)
-            stop = Stop()
-            signal.signal(signal.SIGTERM, lambda *_: stop.set())
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGHUP, lambda *_: self._on_hangup and self._on_hangup())
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-            self._body(stop)
-            status = 0
-        except BaseException as error:  # noqa: BLE001 - whatever it is, this process ends here
-            status = self._report(error)
-        finally:
-            with contextlib.suppress(OSError, ValueError):
-                sys.stdout.flush()
-                sys.stderr.flush()
-            os._exit(status)
-
-    def ended(self) -> int | None:
-        """Its exit status (minus the signal that killed it) once it has ended; None while it lives."""
-        if not self.process:
-            return None
-        done, status = os.waitpid(self.process, os.WNOHANG)
-        if not done:
-            return None
-        self.process = 0
-        if time.monotonic() - self.since >= STEADY:
-            self.failures = 0
-        self._failed()
-        return os.waitstatus_to_exitcode(status)
-
-    def _failed(self) -> None:
-        self.failures += 1
-        self.due = time.monotonic() + BACKOFF[min(self.failures, len(BACKOFF)) - 1]
-
-    def send(self, number: signal.Signals) -> None:
-        """A signal, if it lives."""
-        if self.process:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process, number)
 
 
 class Supervisor:
@@ -204,7 +80,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT, then take everything down in order. Returns the exit status: a child's where its start failed."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             status = self._start()
             if status is None:
@@ -263,7 +139,7 @@ class Supervisor:
 
     def _wait(self) -> None:
         """Until a signal comes, at most for a tick."""
-        came = signal.sigtimedwait(_SIGNALS, TICK)
+        came = signal.sigtimedwait(SIGNALS, TICK)
         number = came.si_signo if came else 0
         if number == signal.SIGHUP and not self._hangup_ends:
             self.sensor.send(signal.SIGHUP)
@@ -362,7 +238,7 @@ class Supervisor:
             child.send(signal.SIGTERM)
             deadline = time.monotonic() + END_PATIENCE
             while child.process and child.ended() is None and time.monotonic() < deadline:
-                signal.sigtimedwait(_SIGNALS, TICK)
+                signal.sigtimedwait(SIGNALS, TICK)
             if child.process:
                 if child is self.sensor:
                     self._take_over(f"did not end within {END_PATIENCE:g} s")

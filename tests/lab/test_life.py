@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -28,6 +29,18 @@ def test_a_signal_ends_it_and_nothing_is_left(lab: Network, folder: Path, number
     assert not bound(lab.gateway)
     assert "stopped after 0 packets" in running.said
     assert not (folder / "quarantine.pcap").exists()
+
+
+def test_no_socket_of_the_sensor_outlives_it_in_another_program(lab: Network, folder: Path) -> None:
+    with sensor(lab.gateway, folder, GATEWAY) as running:
+        process = Path(f"/proc/{running.part('sipsensor-queue')}")
+        sockets = [entry.name for entry in (process / "fd").iterdir() if str(entry.readlink()).startswith("socket:")]
+        flags = [int(re.findall(r"flags:\s+(\d+)", (process / "fdinfo" / name).read_text())[0], 8) for name in sockets]
+        assert len(flags) >= 4  # two queues, metrics, control
+        assert all(flag & os.O_CLOEXEC for flag in flags)
+        assert [task.read_text() for task in process.glob("task/*/children")] == [""] * len(
+            list(process.glob("task/*"))
+        )
 
 
 def test_a_rotated_event_file_is_left_at_sighup(lab: Network, folder: Path) -> None:

@@ -16,7 +16,7 @@ from sipsensor.config.settings import NetworkSettings, Placement, QueueRules, Se
 from sipsensor.enforce.rules import Counts, RulesError
 from sipsensor.live import keeper as keepers
 from sipsensor.live.keeper import Keeper
-from sipsensor.live.page import Lane, LaneNumber, Number, Page, State
+from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number, Page, State
 from sipsensor.sources.nfqueue import QueueState
 
 
@@ -132,7 +132,7 @@ def kept(kernel: Kernel) -> Iterator[Kept]:  # noqa: ARG001 - in place before th
 def test_rules_stand_as_long_as_it_runs(kernel: Kernel, kept: Kept) -> None:
     kept.look()
     assert kept.page[Number.RULES_STAND] == 1
-    assert keepers.BACKENDS[kept.page[Number.BACKEND]] == "iptables"
+    assert BACKENDS[kept.page[Number.BACKEND]] == "iptables"
     kept.end()
     assert kept.page[Number.RULES_STAND] == 0
     assert kernel.happened == ["install", "remove"]

@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sipsensor.config.load import defaults
 from sipsensor.export.metrics import registry
-from sipsensor.live.numbers import BACKENDS, Numbers, backend_of
-from sipsensor.live.page import Lane, LaneNumber, Number
+from sipsensor.live.numbers import Numbers, backend_of
+from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number
 from sipsensor.model import Mode
 from sipsensor.sources.nfqueue import QueueState
 from sipsensor.sources.pump import LATENCY_BOUNDS
@@ -190,11 +190,6 @@ def test_rules_and_the_other_processes_are_told_from_the_page(sensor: FakeSensor
         assert found[name] == value, name
     page[Number.BACKEND] = 9
     assert backend_of(page) == "unknown"
-
-
-def test_the_names_of_backends_are_those_of_the_keeper() -> None:
-    keeper = pytest.importorskip("sipsensor.live.keeper")
-    assert BACKENDS[1:] == keeper.BACKENDS[1:]
 
 
 def test_what_runs_here_is_told(sensor: FakeSensor, kernel: Kernel) -> None:

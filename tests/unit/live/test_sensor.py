@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -27,6 +28,7 @@ from sipsensor.live.sensor import Sensor
 from sipsensor.model import Arrival, Mode
 from sipsensor.sources.nfqueue import QueueError
 from sipsensor.sources.pcap import Capture, packets
+from sipsensor.sources.pump import Pump
 
 SCANNER = (
     b"OPTIONS sip:100@192.0.2.10 SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.5:5060;branch=z9hG4bK-1\r\nUser-Agent: friendly-scanner\r\n"
@@ -211,6 +213,28 @@ def test_both_queues_are_judged_and_counted_in_the_page(kernel: Kernel, settings
     assert page.of(Lane.TRUSTED, LaneNumber.LAST_ID) == 2
     assert page.of(Lane.TRUSTED, LaneNumber.DESCRIPTOR) == 0
     assert running.said[-1] == "stopped after 3 packets: 1 to drop, 1 dropped"
+
+
+def test_the_trusted_lane_goes_first_and_both_take_turns(
+    kernel: Kernel, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, object]] = []
+    kernel.trusted.early = (queued(7, LAWFUL),)
+
+    def make(*arguments: Any, **options: Any) -> Pump:
+        told.append(options)
+        return Pump(*arguments, **options)
+
+    monkeypatch.setattr(live.pumps, "Pump", make)  # type: ignore[attr-defined]
+    running = Started(settings)
+    assert kernel.trusted.verdict(7) == ACCEPT
+    running.end()
+    strangers, trusted = told
+    assert (strangers["first"], trusted["first"]) == (False, True)
+    assert strangers["turns"] is trusted["turns"]
+    # Ticks come from one lane, so that they come once.
+    assert strangers["tick"] is not None
+    assert trusted["tick"] is None
 
 
 def test_a_sensor_after_another_writes_its_own_record(kernel: Kernel, settings: Settings, tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ from typing import cast
 
 import pytest
 
-from sipsensor.live.numbers import BACKENDS
-from sipsensor.live.page import Lane, LaneNumber, Number
+from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number
 from sipsensor.live.status import KEEPER_PATIENCE, Watch, quantile
 from sipsensor.sources.nfqueue import QueueState
 from sipsensor.sources.pump import LATENCY_BOUNDS

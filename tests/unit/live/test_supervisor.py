@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +15,10 @@ import pytest
 
 from sipsensor.config.load import defaults
 from sipsensor.live import supervisor
+from sipsensor.live.child import Child
 from sipsensor.live.notify import Notifier
 from sipsensor.live.page import Lane, LaneNumber, Number, Page, State
-from sipsensor.live.supervisor import Child, Stop, Supervisor
+from sipsensor.live.supervisor import Supervisor
 
 Body = Callable[["Fake", threading.Event], None]
 
@@ -65,7 +67,15 @@ def refuses(_fake: Fake, _stop: threading.Event) -> None:
 class Running:
     """A supervisor in a process of its own: signals are for it alone."""
 
-    def __init__(self, folder: Path, sensor: Body, keeper: Body, *, hangup_ends: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sensor: Body,
+        keeper: Body,
+        *,
+        hangup_ends: bool = False,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.page = Page()
         self.file = folder / "said"
         self.file.touch()
@@ -79,7 +89,7 @@ class Running:
                 fakes[0].say,
                 self._report,
                 hangup_ends=hangup_ends,
-                notifier=Notifier({}),
+                notifier=Notifier(environment or {}),
             )
             os._exit(made.run())
         self.status: int | None = None
@@ -117,8 +127,14 @@ Maker = Callable[..., Running]
 def make(tmp_path: Path) -> Iterator[Maker]:
     made: list[Running] = []
 
-    def maker(sensor: Body = serves, keeper: Body = keeps, *, hangup_ends: bool = False) -> Running:
-        made.append(Running(tmp_path, sensor, keeper, hangup_ends=hangup_ends))
+    def maker(
+        sensor: Body = serves,
+        keeper: Body = keeps,
+        *,
+        hangup_ends: bool = False,
+        environment: dict[str, str] | None = None,
+    ) -> Running:
+        made.append(Running(tmp_path, sensor, keeper, hangup_ends=hangup_ends, environment=environment))
         return made[-1]
 
     yield maker
@@ -229,6 +245,37 @@ def test_a_lane_without_progress_is_a_hang(make: Maker, lane: Lane) -> None:
     assert time.monotonic() - began > 1.5
     assert running.page[Number.HANGS] == running.page[Number.RESTARTS] == 1
     assert running.end() == 0
+
+
+def test_the_watchdog_is_fed_by_progress_alone(make: Maker, tmp_path: Path) -> None:
+    def stalls(fake: Fake, stop: threading.Event) -> None:
+        fake.page[Number.SENSOR_STATE] = State.READY
+        for _ in range(100):
+            for lane in Lane:
+                fake.page.lane(lane)[LaneNumber.LOOPS] += 1
+            time.sleep(0.01)
+        fake.say("stalls")
+        while not stop.wait(0.01):  # one lane alone is no progress
+            fake.page.lane(Lane.TRUSTED)[LaneNumber.LOOPS] += 1
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        running = make(stalls, environment={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000"})
+        running.wait_for("stalls")
+        time.sleep(0.3)  # the look that still saw progress
+        assert beats(systemd) > 2
+        running.wait_for("the sensor made no progress")
+        assert beats(systemd) == 0
+
+
+def beats(systemd: socket.socket) -> int:
+    """How often the watchdog was fed since the last time this was asked."""
+    told = []
+    while True:
+        try:
+            told.append(systemd.recv(500, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return told.count(b"WATCHDOG=1")
 
 
 def test_slow_progress_is_progress(make: Maker) -> None:
@@ -352,47 +399,6 @@ def test_a_sensor_that_does_not_come_to_its_end_is_killed(make: Maker, monkeypat
     running = make(sensor=ends_never)
     running.wait_for("the sensor did not end within 0.3 s and was killed")
     running.wait_for("sensor starts")
-
-
-def test_a_handler_may_set_a_stop_whatever_it_interrupts() -> None:
-    stop = Stop()
-    before = signal.signal(signal.SIGALRM, lambda *_: stop.set())
-    try:
-        for _ in range(2000):
-            signal.setitimer(signal.ITIMER_REAL, 0.0002)
-            while not stop.wait(0.000001):
-                pass
-            assert stop.is_set()
-            stop.clear()
-            assert not stop.is_set()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def test_a_fork_that_fails_is_tried_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> int:
-        raise BlockingIOError
-
-    monkeypatch.setattr(os, "fork", refuse)
-    child = Child("x", Fake(Page(), tmp_path / "said", refuses).run, lambda _: 5)
-    child.start()
-    child.start()
-    assert (child.process, child.failures) == (0, 2)
-    assert child.due > time.monotonic()
-
-
-def test_a_child_takes_its_exit_status_from_the_report(tmp_path: Path) -> None:
-    fake = Fake(Page(), tmp_path / "said", refuses)
-    child = Child("x", fake.run, lambda _: 5)
-    child.start()
-    deadline = time.monotonic() + 5
-    while (status := child.ended()) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    assert status == 5
-    assert (child.process, child.failures) == (0, 1)
-    assert child.ended() is None
 
 
 def child_of(process: int, name: str) -> int:
