@@ -264,8 +264,9 @@ def test_the_watchdog_is_fed_by_progress_alone(make: Maker, tmp_path: Path) -> N
         running.wait_for("stalls")
         time.sleep(0.3)  # the look that still saw progress
         assert beats(systemd) > 2
-        running.wait_for("the sensor made no progress")
+        time.sleep(1)  # half of the time after which it is killed
         assert beats(systemd) == 0
+        running.wait_for("the sensor made no progress")
 
 
 def beats(systemd: socket.socket) -> int:
