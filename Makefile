@@ -41,6 +41,10 @@ install: ## install the service on this machine: /opt/sipsensor, unit, configura
 uninstall: ## take it away; configuration, state and logs stay, unless PURGE=1
 	@deploy/installer uninstall
 
+.PHONY: wheels
+wheels: ## build what install installs, for a machine without a compiler: make install WHEELS=build/wheels
+	@deploy/installer wheels
+
 ##@ Working on it
 
 .PHONY: build
@@ -85,14 +89,24 @@ golden-update: $(VENV)/.dev build ## write what the cases of pcaps/ give now; re
 reference: build ## write the generated pages of docs/reference/ anew
 	@write() { $(BIN)/python -m "$$1" >"$$2.new" && mv "$$2.new" "$$2"; }; mkdir -p docs/reference; \
 	write sipsensor.config.reference docs/reference/configuration.md; \
-	write sipsensor.signatures.reference docs/reference/signatures.md
+	write sipsensor.signatures.reference docs/reference/signatures.md; \
+	write sipsensor.live.reference docs/reference/metrics.md
 
 .PHONY: test
 test: setup-test ## all that CI runs
 	@$(MAKE) --no-print-directory lint types layers
-	@$(MAKE) --no-print-directory lowest
-	@$(MAKE) --no-print-directory fuzz SECONDS=60
-	@$(PYTEST) -m "not slow"
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-lab test-rest
+
+# The lab mostly waits for tools and packets; the rest has the processor meanwhile.
+.PHONY: test-lab
+test-lab: $(VENV)/.dev build
+	@$(PYTEST) -p no:cacheprovider -m "not slow and (lab or packaging)"
+
+.PHONY: test-rest
+test-rest: $(VENV)/.dev build
+	@$(MAKE) --no-print-directory -j1 lowest
+	@$(MAKE) --no-print-directory -j1 fuzz SECONDS=60
+	@$(PYTEST) -m "not slow and not lab and not packaging"
 
 .PHONY: test-all
 test-all: setup-test ## everything, the long parts included

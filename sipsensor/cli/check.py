@@ -11,6 +11,7 @@ import click
 from sipsensor.app import actions_of, build_detectors, build_engine, load_signatures, rules_of
 from sipsensor.cli import options, output
 from sipsensor.config.settings import Settings
+from sipsensor.export.metrics import Tls, tls_context
 from sipsensor.model import Action, Mode, Rule
 
 
@@ -26,6 +27,9 @@ def command(config_file: Path | None) -> None:
     rules = rules_of(build_detectors(settings, signatures))
     actions = actions_of(settings, rules)
     build_engine(settings, signatures=signatures)
+    metrics = settings.metrics
+    if metrics.certificate:
+        tls_context(Tls(metrics.certificate, metrics.key, metrics.client_ca))
     click.echo(f"{config_file or 'built-in defaults'}: good")
     click.echo("")
     output.pairs("It would", _said(settings))
@@ -56,7 +60,8 @@ def _said(settings: Settings) -> Iterator[tuple[str, object]]:
     for name, pair in (("on error", failure.on_error), ("when full", failure.on_full), ("when dead", failure.on_death)):
         yield name, f"{pair[0]} strangers, {pair[1]} the trusted"
     yield "events", settings.events.file or "none"
-    yield "metrics", settings.metrics.listen or "none"
+    yield "metrics", f"{settings.metrics.listen or 'none'}{', TLS' if settings.metrics.certificate else ''}"
+    yield "control socket", settings.control.socket or "none"
     yield "quarantine", settings.quarantine.file or "none"
 
 

@@ -95,8 +95,20 @@ def group() -> None:
     """
 
 
+def _open_standard_streams() -> None:
+    """Whoever starts us with a closed output would have it in the next file that we open: lines for people in an event file, or a queue."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - None where it was closed
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def main() -> NoReturn:
     """Run the command line. An error of the user's is a line on standard error and exit code 2, never a traceback."""
+    _open_standard_streams()
     try:
         code = group.main(prog_name="sipsensor", standalone_mode=False)
         sys.stdout.flush()

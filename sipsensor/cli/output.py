@@ -4,6 +4,8 @@ before it gets here.
 
 from __future__ import annotations
 
+import contextlib
+import select
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TextIO
@@ -68,3 +70,24 @@ def pairs(title: str, values: Iterable[tuple[str, object]], indent: int = 2) -> 
 def note(text: str) -> None:
     """A line beside the result, on standard error."""
     click.echo(f"sipsensor: {text}", err=True)
+
+
+LINE_MOST = 1000
+"""Characters of a line that nobody waits for: a pipe that takes anything at all takes 4,096 bytes."""
+
+
+def tell(text: str) -> None:
+    """The same from a process that watches over packets: it is lost where a full pipe or a halted terminal would make it wait."""
+    with contextlib.suppress(OSError, ValueError):
+        if _takes_a_line(sys.stderr):
+            note(text[:LINE_MOST])
+
+
+def _takes_a_line(stream: TextIO) -> bool:
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError):
+        return True  # it is in memory
+    asked = select.poll()
+    asked.register(number, select.POLLOUT)
+    return bool(asked.poll(0))

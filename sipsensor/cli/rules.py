@@ -84,6 +84,8 @@ def apply(config_file: Path | None, observe: bool | None) -> None:  # noqa: FBT0
     how = QueueRules.AUTO if named is QueueRules.NONE else named
     rules = KernelRules(kernel_plan(settings), cast("How", how.value), owner)
     output.note(f"the kernel rules stand, queueing with {rules.install()}")
+    for told in rules.blind_spots():
+        output.note(told)
 
 
 @command.command("remove")

@@ -49,9 +49,9 @@ def command(
     Needs CAP_NET_ADMIN. Packets pass while no sensor runs, unless failure.on_death says otherwise.
     """
     settings = _settings(options.settings_of(config_file), mode, events, state)
-    sensor = Sensor(settings, output.note, record)
-    keeper = Keeper(settings, sensor.protected, sensor.page, output.note)
-    supervisor = Supervisor(sensor, keeper, output.note, report, hangup_ends=_has_terminal())
+    sensor = Sensor(settings, output.tell, record)
+    keeper = Keeper(settings, sensor.page, output.tell)
+    supervisor = Supervisor(sensor, keeper, output.tell, report, hangup_ends=_has_terminal())
     click.get_current_context().exit(supervisor.run())
 
 

@@ -21,7 +21,7 @@ from sipsensor.export.events.text import shown
 Answer = Mapping[str, Any]
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-_MICRO = 1e6
+_MICRO, _MILLI = 1e6, 1e-3
 
 
 @click.command("status")
@@ -68,11 +68,8 @@ def _print(answer: Answer) -> None:
     """For people. Everything came through a socket, so everything is escaped."""
     output.pairs("", [(name, shown(value)) for name, value in _posture(answer)], indent=0)
     click.echo("")
-    output.table(
-        "Queues",
-        ("queue", "number", "waiting", "packets", "dropped", "lost", "uninspected", "p50", "p99"),
-        _queues(answer),
-    )
+    names = [shown(str(queue["queue"])) for queue in answer["queues"]]
+    output.table("Queues", ("queue", *names), _queues(answer))
     output.pairs("Judged", _judged(answer))
     click.echo("")
     output.table("Tables", ("table", "entries", "capacity", "fill", "evictions"), _tables(answer))
@@ -112,13 +109,22 @@ def _posture(answer: Answer) -> Iterator[tuple[str, str]]:
 
 
 def _queues(answer: Answer) -> Iterator[tuple[str, ...]]:
-    for queue in answer["queues"]:
-        waiting = "unknown" if queue["waiting"] is None else f"{queue['waiting']}/{queue['capacity']}"
-        lost = "unknown" if queue["lost"] is None else str(queue["lost"])
-        uninspected = str(queue["uninspected"]) if answer["uninspected_reckoned"] else "unknown"
-        latencies = (_latency(queue["latency_p50"]), _latency(queue["latency_p99"]))
-        counts = (str(queue["packets"]), str(queue["dropped"]), lost, uninspected)
-        yield (shown(str(queue["queue"])), str(queue["number"]), waiting, *counts, *latencies)
+    reckoned = answer["uninspected_reckoned"]
+    columns = [list(_queue(queue, reckoned=reckoned)) for queue in answer["queues"]]
+    for cells in zip(*columns, strict=True):
+        yield (cells[0][0], *(value for _, value in cells))
+
+
+def _queue(queue: Answer, *, reckoned: bool) -> Iterator[tuple[str, str]]:
+    yield "number", str(queue["number"])
+    yield "waiting", "unknown" if queue["waiting"] is None else str(queue["waiting"])
+    yield "capacity", str(queue["capacity"])
+    yield "packets", str(queue["packets"])
+    yield "dropped", str(queue["dropped"])
+    yield "lost", "unknown" if queue["lost"] is None else str(queue["lost"])
+    yield "uninspected", str(queue["uninspected"]) if reckoned else "unknown"
+    yield "half within", _latency(queue["latency_p50"])
+    yield "99 of 100 within", _latency(queue["latency_p99"])
 
 
 def _judged(answer: Answer) -> Iterator[tuple[str, object]]:
@@ -129,6 +135,7 @@ def _judged(answer: Answer) -> Iterator[tuple[str, object]]:
     alerts = [f"{rule} {count}" for rule, count in answer["alerts"].items() if count]
     yield "alerts", shown(", ".join(alerts)) or "none"
     yield "rate limited", answer["rate_limited"]
+    yield "events left out", answer["events_left_out"]
 
 
 def _tables(answer: Answer) -> Iterator[tuple[str, ...]]:
@@ -144,7 +151,7 @@ def _tables(answer: Answer) -> Iterator[tuple[str, ...]]:
 
 
 def _faults(answer: Answer) -> Iterator[tuple[str, object]]:
-    for name in ("restarts", "hangs", "engine_errors", "failures", "lost_writes", "events_left_out", "quarantined"):
+    for name in ("restarts", "hangs", "engine_errors", "failures", "lost_writes", "quarantined"):
         if answer[name]:
             yield name.replace("_", " "), answer[name]
     for name in ("unjudged_accepted", "unjudged_dropped", "forged", "truncated", "netlink_errors"):
@@ -154,7 +161,9 @@ def _faults(answer: Answer) -> Iterator[tuple[str, object]]:
 
 
 def _latency(seconds: float | None) -> str:
-    return "-" if seconds is None else f"<{seconds * _MICRO:.0f} µs"
+    if seconds is None:
+        return "-"
+    return f"{seconds * _MICRO:g} µs" if seconds < _MILLI else f"{seconds / _MILLI:g} ms"
 
 
 def _span(seconds: float) -> str:

@@ -11,16 +11,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from sipsensor.config.errors import ConfigError
-from sipsensor.config.settings import Placement, Settings
-from sipsensor.enforce.rules import Counts, KernelRules, RulesError
-from sipsensor.live.page import INSIDE_MOST, Lane, LaneNumber, Number, Page, State
+from sipsensor.config.settings import Placement, QueueRules, Settings
+from sipsensor.enforce.rules import KernelRules, RulesError
+from sipsensor.live.page import BACKENDS, INSIDE_MOST, Lane, LaneNumber, Number, Page, State
 from sipsensor.live.plan import kernel_plan
 from sipsensor.live.reckoning import Reckoning, Sums
 from sipsensor.sources.interfaces import inside_interfaces
 from sipsensor.sources.nfqueue import owner, readable, state
-
-BACKENDS = ("", "nftables", "iptables", "none")
-"""What queues packets, by the number in the page."""
 
 
 class Keeper:
@@ -33,12 +30,12 @@ class Keeper:
     ROUTES = 10
     """Looks between two look-ups of the routes, where nothing calls for one sooner."""
 
-    def __init__(self, settings: Settings, protected: tuple[str, ...], page: Page, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, page: Page, say: Callable[[str], None]) -> None:
         self.settings = settings
-        self.protected = protected
         self.page = page
         self.say = say
         self._reckonings: dict[Lane, Reckoning] = {}
+        self._begins: set[Lane] = set()  # the lanes whose counting is still to begin
         self._limited = self._limited_before = 0
         self._looks = self._forged = 0
         self._good = time.monotonic_ns()
@@ -47,20 +44,26 @@ class Keeper:
     def run(self, stop: threading.Event) -> None:
         """Put the rules in place, keep them there until ``stop`` is set, take them away."""
         self._reckonings = {lane: Reckoning(self.page.of(lane, LaneNumber.UNINSPECTED)) for lane in Lane}
-        self._plan = kernel_plan(self.settings, self.settings.mode)
+        self._plan = kernel_plan(self.settings)
         self._rules = KernelRules(self._plan, self.settings.queue.rules.value, owner)
         backend = self._rules.install()
-        self._follow_interfaces()
         try:
+            self._follow_interfaces()
             self._good = time.monotonic_ns()
-            self._count(restart=True)
+            self._count(anew=True)
             self.page[Number.RULES_STAND] = int(not self._rules.faults())
             self.page[Number.BACKEND] = BACKENDS.index(backend)
+            for line in self._rules.blind_spots():
+                self.say(f"the kernel rules: {line}")
             while not stop.wait(self.LOOK):
                 self._look()
         finally:
             self.page[Number.RULES_STAND] = 0
-            self._rules.remove()
+            self._rules.remove(self._is_drained)
+
+    def _is_drained(self) -> bool:
+        """Nothing waits for a verdict, as far as may be known."""
+        return all((kernel := state(self.settings.queue.first + lane)) is None or not kernel.waiting for lane in Lane)
 
     def _look(self) -> None:
         """One look. What goes wrong is said once, and tried again at the next."""
@@ -69,15 +72,15 @@ class Keeper:
         try:
             if self._interfaces_due():
                 self._follow_interfaces()
-            self._keep_rules()
+            complaint = self._keep_rules()
             if self._looks % self.COUNT == 0:
                 self._count()
-            self._complaint = ""
         except (ConfigError, RulesError, OSError) as error:
             self.page[Number.RULES_STAND] = int(not self._faults())
-            if str(error) != self._complaint:
-                self._complaint = str(error)
-                self.say(f"the kernel rules: {error}")
+            complaint = str(error)
+        if complaint and complaint != self._complaint:
+            self.say(f"the kernel rules: {complaint}")
+        self._complaint = complaint
 
     def _faults(self) -> list[str]:
         try:
@@ -85,24 +88,25 @@ class Keeper:
         except (RulesError, OSError) as error:
             return [str(error)]
 
-    def _keep_rules(self) -> None:
+    def _keep_rules(self) -> str:
+        """Mend what is not as it should be. Returns what the operator has to mend himself; empty when nothing is."""
         faults = self._rules.faults()
+        if faults:
+            self.page[Number.RULES_STAND] = 0
+            if self.settings.queue.rules is QueueRules.NONE:
+                return f"{'; '.join(faults)}; they are yours to mend: sipsensor rules print"
+            self._rules.put_back()
+            self.page[Number.RULES_PUT_BACK] += 1
         now = time.monotonic_ns()
-        if not faults:
+        if not self.page[Number.RULES_STAND]:
+            gap = now - self._good
             self.page[Number.RULES_STAND] = 1
-            self._good = now
-            return
-        self.page[Number.RULES_STAND] = 0
-        if self.settings.queue.rules.value == "none":
-            raise RulesError(f"{'; '.join(faults)}; they are yours to mend: sipsensor rules print")
-        self._rules.put_back()
-        self.page[Number.RULES_STAND] = 1
-        self.page[Number.RULES_PUT_BACK] += 1
-        now = time.monotonic_ns()
-        self.page[Number.RULES_MISSING] += now - self._good
-        self.say(f"the kernel rules were put back after at most {(now - self._good) / 1e9:.1f} s: {'; '.join(faults)}")
+            self.page[Number.RULES_MISSING] += gap
+            came = f"were put back after at most {gap / 1e9:.1f} s: {'; '.join(faults)}"
+            self.say("the kernel rules " + (came if faults else f"stand again after at most {gap / 1e9:.1f} s"))
+            self._count(anew=True)
         self._good = now
-        self._count(restart=True)
+        return ""
 
     def _interfaces_due(self) -> bool:
         if self.settings.network.placement is Placement.HOST:
@@ -117,46 +121,59 @@ class Keeper:
         if self.settings.network.placement is Placement.HOST:
             return
         with suppress(ConfigError):  # no route at the moment: what was known stays
-            numbers = inside_interfaces(self.settings.network.inside, self.protected)[:INSIDE_MOST]
+            numbers = inside_interfaces(self.settings.network.inside, self.settings.network.protected)[:INSIDE_MOST]
             for place, number in enumerate(numbers):
                 self.page.numbers[Number.INSIDE + place] = number
             self.page[Number.INSIDE_COUNT] = len(numbers)
-            plan = kernel_plan(self.settings, self.settings.mode)
+            plan = kernel_plan(self.settings)
             if plan != self._plan:
                 self._plan = self._rules.plan = plan
                 self._rules.put_back()
-                self._count(restart=True)
+                self._count(anew=True)
                 self.say(f"the kernel rules follow the interfaces: {', '.join(plan.inside)}")
 
-    def _count(self, *, restart: bool = False) -> None:
-        """Read the rules' counters and reckon; ``restart``: the rules are new, so these are where counting begins."""
+    def _count(self, *, anew: bool = False) -> None:
+        """Read the rules' counters and reckon; ``anew``: the rules are new, so these are where counting begins.
+
+        What comes between two readings makes the difference too small, never too large: the rules are read first, and at a beginning last.
+        """
+        if anew:
+            self._begins = set(Lane)
+        before = {lane: self._sums(lane, begins=True) for lane in self._begins}
         counts = self._rules.counts()
         self.page[Number.RECKONED] = int(readable())
-        if restart:
+        if anew:
             self._limited_before = self.page[Number.LIMITED]
             self._limited = counts.limited
         self.page[Number.LIMITED] = self._limited_before + counts.limited - self._limited
         for lane in Lane:
-            sums = self._sums(lane, counts)
+            sums = before[lane] if lane in before else self._sums(lane)
             if sums is None:
                 continue
-            if restart:
+            sums = sums._replace(ruled_udp=counts.udp[lane], ruled_other=counts.other[lane])
+            if lane in before:
                 self._reckonings[lane].restart(sums)
-            numbers = self.page.lane(lane)
-            numbers[LaneNumber.UNINSPECTED] = self._reckonings[lane].add(sums)
+                self._begins.remove(lane)
+            self.page.lane(lane)[LaneNumber.UNINSPECTED] = self._reckonings[lane].add(sums)
 
-    def _sums(self, lane: Lane, counts: Counts) -> Sums | None:
-        """A lane's numbers; None while they do not fit together: a sensor went, and the supervisor has not noted all that went with it."""
+    def _sums(self, lane: Lane, *, begins: bool = False) -> Sums | None:
+        """A lane's numbers but those of the rules; ``begins``: those of the pump are read before the kernel's, else after them.
+
+        None while they do not fit together: a sensor went, and the supervisor has not noted all that went with it.
+        """
         serves = self.page[Number.SENSOR_STATE]
+        earlier = list(self.page.lane(lane))
         kernel = state(self.settings.queue.first + lane)
-        numbers = list(self.page.lane(lane))
+        numbers = earlier if begins else list(self.page.lane(lane))
         fits = serves != State.ENDING and (serves == State.READY) == (kernel is not None)
         if not fits or self.page[Number.SENSOR_STATE] != serves:
             return None
         lost, waiting = (kernel.dropped_full + kernel.dropped_socket, kernel.waiting) if kernel else (0, 0)
+        if begins:  # what the pump has in hand was received, and still waits for its verdict
+            waiting = max(0, waiting - (numbers[LaneNumber.RECEIVED] - numbers[LaneNumber.ANSWERED]))
         return Sums(
-            ruled_udp=counts.udp[lane],
-            ruled_other=counts.other[lane],
+            ruled_udp=0,
+            ruled_other=0,
             received_udp=numbers[LaneNumber.UDP],
             received_other=numbers[LaneNumber.OTHER],
             lost=numbers[LaneNumber.LOST_BEFORE] + lost,

@@ -16,13 +16,11 @@ from sipsensor.counters import Counters
 from sipsensor.detect.base import Detector
 from sipsensor.detect.scanner import Scanner
 from sipsensor.export.metrics import Distribution, Series, engine_series, one, table_series
-from sipsensor.live.page import Lane, LaneNumber, Number, Page
+from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number, Page
 from sipsensor.model import Mode, Rule, Table
 from sipsensor.sources import pump as pumping
 from sipsensor.sources.nfqueue import QueueState, state
 
-BACKENDS = ("unknown", "nftables", "iptables", "none")
-"""What queues packets, by its number in the page."""
 NANO = 1e9
 _DIGITS = 12
 
@@ -189,7 +187,9 @@ class Numbers:
         unjudged += [((*name, "drop"), count) for name, count in _of(page, LaneNumber.UNJUDGED_DROPPED)]
         doc = "Packets that waited for a sensor that hung, and were answered unjudged"
         yield Series("counter", "unjudged_packets", doc, unjudged, ("queue", "answer"))
-        doc = "Packets of strangers above queue.stranger_rate"
+        doc = (
+            "Packets of strangers above queue.stranger_rate, or new connections above what connection tracking can hold"
+        )
         yield one("counter", "rate_limited_packets", doc, page[Number.LIMITED])
 
     def _faults(self) -> Iterator[Series]:

@@ -38,9 +38,9 @@ class LaneNumber(IntEnum):
     ANSWERED = 3
     """Packets of this sensor that got their verdict."""
     RECEIVED = 4
-    """Packets that this sensor received."""
+    """Packets of this sensor that count as UDP or OTHER."""
     LAST_ID = 5
-    """The kernel's id of the last packet received."""
+    """The kernel's id of the last packet taken."""
     DESCRIPTOR = 6
     """The queue's descriptor in the sensor, plus one; 0 while there is none. Written by the sensor, not its pump."""
     FORGED = 7
@@ -57,6 +57,8 @@ class LaneNumber(IntEnum):
     """Supervisor: of those dropped unjudged, the ones that the sensor had received already."""
     UNINSPECTED = 13
     """Keeper: packets that passed and nobody judged."""
+    TAKEN = 14
+    """Packets that this sensor took from its queue's socket: one more than RECEIVED while a pump waits for the engine."""
 
 
 LANE_NUMBERS = 16
@@ -78,7 +80,7 @@ class Number(IntEnum):
     RULES_MISSING = 37
     """Keeper: nanoseconds for which the rules may have been missing: from the last good look to their return."""
     LIMITED = 38
-    """Keeper: strangers' packets above ``queue.stranger_rate``."""
+    """Keeper: strangers' packets above ``queue.stranger_rate``, or above what connection tracking can hold."""
     BACKEND = 39
     """Keeper: what queues packets: 1 nftables, 2 iptables, 3 the operator's own rules; 0 is not known yet."""
     KEEPER_LOOPS = 40
@@ -91,6 +93,9 @@ class Number(IntEnum):
 
 
 INSIDE_MOST = 64
+
+BACKENDS = ("unknown", "nftables", "iptables", "none")
+"""What queues packets, by ``Number.BACKEND``."""
 
 
 class Page:

@@ -11,14 +11,14 @@ from sipsensor.sources.interfaces import inside_names
 _UNQUOTABLE = set('"\\*\n')
 
 
-def kernel_plan(settings: Settings, mode: Mode | None = None) -> KernelPlan:
-    """The plan for this machine, in ``mode`` where that is not the one of the settings. A gateway's routes are looked up now.
+def kernel_plan(settings: Settings) -> KernelPlan:
+    """The plan for this machine. A gateway's routes are looked up now.
 
     In observe mode the rules never drop: neither above the rate nor while the sensor is dead. Raises ConfigError when an interface that
     is needed does not exist, or cannot be found by the routes.
     """
     network, queue, failure = settings.network, settings.queue, settings.failure
-    observe = (mode or settings.mode) is Mode.OBSERVE
+    observe = settings.mode is Mode.OBSERVE
     gateway = network.placement is Placement.GATEWAY
     # Only where somebody is named: on a host, public addresses alone must not take the place of "every own address".
     protected = (*network.protected, *network.public) if network.protected else ()

@@ -2,7 +2,8 @@
 
 Each packet that meets a queue rule is counted by it and then received by the pump, dropped by the kernel (the queue or its socket full),
 still waiting, answered unjudged because the sensor hung, or passed unseen. All but the last are known. The numbers are read one after
-another while packets come, so each sum may say too little for the moment, never too much: the rules' counters are read first.
+another while packets come, in an order that makes a sum say too little, never too much. What a sensor that was killed had not received
+is lost with it, and counted: nobody can tell it from what passed.
 """
 
 from __future__ import annotations

@@ -44,6 +44,8 @@ class Sensor:
     """Seconds that the last packets may take at the end."""
     LOOK = 0.5
     """Seconds between two looks of the main thread."""
+    SERVE = 30.0
+    """Seconds between two tries for a metrics port that could not be had."""
     SETTLE = 50
     """Ticks between two looks at what the event log left out: it walks all that waits."""
     ERRORS = 20
@@ -60,7 +62,7 @@ class Sensor:
             )
         self.settings = settings
         self.page = page or Page()
-        self.protected = network.protected or (own_addresses() if self._host else ())
+        self.protected = self._whom()
         self.engine = build_engine(settings, protected=self.protected, report_error=self._engine_failed)
         self.loaded = time.time()
         self.started = 0.0
@@ -69,14 +71,16 @@ class Sensor:
         self._listener = say
         self._record = record
         self._lock = threading.Lock()
-        self._inside = loopback() if self._host else inside_interfaces(network.inside, self.protected)
+        self._inside = loopback() if self._host else inside_interfaces(network.inside, network.protected)
         self._ticks = 0
-        self._rotated = threading.Event()
+        self._rotated = False
         self._endpoint: Endpoint | None = None
+        self._edges = ExitStack()
+        self._serve_due = 0.0
 
     def rotate(self) -> None:
         """Go on in a fresh event file soon: the old one was moved away. May be called from a signal handler."""
-        self._rotated.set()
+        self._rotated = True
 
     def run(self, stop: threading.Event) -> None:
         """Judge until ``stop`` is set, or a queue fails (QueueError). At the end what waits is answered before the queues go."""
@@ -87,7 +91,9 @@ class Sensor:
             queues = {lane: self._bind(lane, edges) for lane in Lane}
             turns = pumps.Turns()
             self.pumps = {lane: self._make_pump(lane, queue, turns) for lane, queue in queues.items()}
+            self._edges = edges
             self._endpoint = serve_metrics(self, edges, self.outlets.notices.append)
+            self._serve_due = time.monotonic() + self.SERVE
             serve_control(self, edges, self.outlets.notices.append)
             threads = [QueueThread(pump, stop) for pump in self.pumps.values()]
             edges.callback(self._end, threads)
@@ -172,11 +178,13 @@ class Sensor:
 
     def _watch(self, stop: threading.Event) -> None:
         while not stop.wait(self.LOOK):
-            if self._rotated.is_set():
-                self._rotated.clear()
+            if self._rotated:
+                self._rotated = False
                 self._reopen()
             self._tell_notices()
             self._follow_interfaces()
+            self._follow_addresses()
+            self._serve_again()
 
     def _reopen(self) -> None:
         """What may have changed on the disk under its name: the event file, the certificate of the metrics."""
@@ -199,6 +207,29 @@ class Sensor:
                     pump.set_inside(inside)
             self._inside = inside
             self._say(f"the inside interfaces are now {', '.join(map(str, inside))}")
+
+    def _serve_again(self) -> None:
+        """A metrics port that somebody else took when the sensor before this one died may be free again."""
+        now = time.monotonic()
+        if self._endpoint is None and self.settings.metrics.listen and now >= self._serve_due:
+            self._serve_due = now + self.SERVE
+            self._endpoint = serve_metrics(self, self._edges, self.outlets.notices.append)
+
+    def _follow_addresses(self) -> None:
+        """An address that moves away from a PBX host belongs to somebody else then: he is no forger. The engine goes by the hook."""
+        whom = self._whom()
+        if whom != self.protected:
+            networks = tables.Networks(whom)
+            with self._lock:
+                for pump in self.pumps.values():
+                    pump.set_protected(networks)
+            self.protected = whom
+            self._say(f"protects {', '.join(whom) or 'no address'} now")
+
+    def _whom(self) -> tuple[str, ...]:
+        """The protected: those named, or on a host its own addresses; our public ones as well."""
+        network = self.settings.network
+        return (*(network.protected or (own_addresses() if self._host else ())), *network.public)
 
     def _tell_notices(self) -> None:
         notices = self.outlets.notices

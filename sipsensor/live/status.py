@@ -43,15 +43,17 @@ class Sample(NamedTuple):
     failures: int
     lost_writes: int
     rules_looks: int
+    rules_put_back: int
 
 
 _GROWING = {
-    "uninspected": "{} packets passed uninspected in the last minute",
-    "lost": "the kernel dropped {} packets unseen in the last minute: the queue or its socket was full",
-    "unjudged": "{} packets were answered unjudged in the last minute: the sensor hung",
-    "errors": "the engine failed on {} packets in the last minute",
-    "failures": "{} exceptions beside the engine in the last minute; see the log",
-    "lost_writes": "{} events or recorded packets could not be written in the last minute; see the disk",
+    "rules_put_back": "times that the kernel rules were damaged and put back in the last minute: {}",
+    "uninspected": "packets that passed uninspected in the last minute: {}",
+    "lost": "packets that the kernel dropped unseen in the last minute, because a queue or its socket was full: {}",
+    "unjudged": "packets that were answered unjudged in the last minute, because the sensor hung: {}",
+    "errors": "packets on which the engine failed in the last minute: {}",
+    "failures": "exceptions beside the engine in the last minute (see the log): {}",
+    "lost_writes": "events or recorded packets that could not be written in the last minute (see the disk): {}",
 }
 
 
@@ -148,6 +150,7 @@ class Watch:
             failures=sum(pump.failures for pump in pumps) + sensor.outlets.failures,
             lost_writes=sensor.outlets.lost,
             rules_looks=page[Number.KEEPER_LOOPS],
+            rules_put_back=page[Number.RULES_PUT_BACK],
         )
 
     def _rates(self, now: Sample) -> dict[str, float]:

@@ -7,21 +7,16 @@ forks from a state in which nothing is bound: nobody but the sensor ever holds a
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
 import signal
-import sys
-import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import NoReturn
 
 from sipsensor import __version__
 from sipsensor.config.settings import Settings
-from sipsensor.live.keeper import BACKENDS, Keeper
+from sipsensor.live.child import SIGNALS, Child
+from sipsensor.live.keeper import Keeper
 from sipsensor.live.notify import Notifier
-from sipsensor.live.page import Lane, LaneNumber, Number, Page, State
+from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number, Page, State
 from sipsensor.live.sensor import Sensor, accepts_unjudged
 from sipsensor.live.takeover import take_over
 from sipsensor.sources.nfqueue import state
@@ -37,101 +32,18 @@ KEEPER_STANDSTILL = 600
 """Looks without a look of the keeper's: its tools may take their time, but each of them is ended after ten seconds."""
 LOSSES = 5
 """Looks between two readings of what the kernel dropped."""
+KEEPER_STALE = 100
+"""Looks without one of the keeper's after which what he saw last is no longer claimed."""
 START_PATIENCE = 60.0
 END_PATIENCE = 20.0
-STEADY = 60.0
-"""Seconds after which a sensor counts as started well."""
-BACKOFF = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds before the next start, by how many starts in a row did not last."""
-
-_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
-_PR_SET_PDEATHSIG = 1
-
-Body = Callable[[threading.Event], None]
-
-
-class Child:
-    """A process of the supervisor's: ``body`` runs in it until its event is set, which SIGTERM does.
-
-    ``report`` makes an exit status of what ``body`` raises, and tells the operator. ``on_hangup`` is called at SIGHUP.
-    """
-
-    def __init__(
-        self, name: str, body: Body, report: Callable[[BaseException], int], on_hangup: Callable[[], None] | None = None
-    ) -> None:
-        self.name = name
-        self._body = body
-        self._report = report
-        self._on_hangup = on_hangup
-        self.process = 0
-        """0 while there is none."""
-        self.since = 0.0
-        self.failures = 0
-        """Starts in a row that did not last."""
-        self.due = 0.0
-
-    def start(self) -> None:
-        """Fork it; where the system cannot, it is due again later."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        parent = os.getpid()
-        self.since = time.monotonic()
-        try:
-            self.process = os.fork()
-        except OSError:
-            self._failed()
-            return
-        if self.process == 0:
-            self._live(parent)
-
-    def _live(self, parent: int) -> NoReturn:
-        """In the child: never returns into the supervisor's code."""
-        status = 1
-        try:
-            # Nobody would kill a hanging sensor whose supervisor died, or put its rules back.
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)
-            with contextlib.suppress(OSError):
-                Path("/proc/self/comm").write_text(self.name)
-            stop = threading.Event()
-            signal.signal(signal.SIGTERM, lambda *_: stop.set())
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGHUP, lambda *_: self._on_hangup and self._on_hangup())
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-            self._body(stop)
-            status = 0
-        except BaseException as error:  # noqa: BLE001 - whatever it is, this process ends here
-            status = self._report(error)
-        finally:
-            with contextlib.suppress(OSError, ValueError):
-                sys.stdout.flush()
-                sys.stderr.flush()
-            os._exit(status)
-
-    def ended(self) -> int | None:
-        """Its exit status (minus the signal that killed it) once it has ended; None while it lives."""
-        if not self.process:
-            return None
-        done, status = os.waitpid(self.process, os.WNOHANG)
-        if not done:
-            return None
-        self.process = 0
-        if time.monotonic() - self.since >= STEADY:
-            self.failures = 0
-        self._failed()
-        return os.waitstatus_to_exitcode(status)
-
-    def _failed(self) -> None:
-        self.failures += 1
-        self.due = time.monotonic() + BACKOFF[min(self.failures, len(BACKOFF)) - 1]
-
-    def send(self, number: signal.Signals) -> None:
-        """A signal, if it lives."""
-        if self.process:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process, number)
+OF_ONE_SENSOR = (
+    LaneNumber.DESCRIPTOR,
+    LaneNumber.TAKEN,
+    LaneNumber.RECEIVED,
+    LaneNumber.ANSWERED,
+    LaneNumber.LAST_ID,
+)
+"""What the next sensor has to begin anew: a take-over before it did would go by the dead one's numbers."""
 
 
 class Supervisor:
@@ -163,19 +75,20 @@ class Supervisor:
         self._still = dict.fromkeys(Lane, 0)
         self._lost = dict.fromkeys(Lane, 0)
         self._served = 0.0
+        self._taken = 0  # the sensor process that was taken over, and may still be dying
         self._looks = self._keeper_loops = self._keeper_still = 0
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT, then take everything down in order. Returns the exit status: a child's where its start failed."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             status = self._start()
             if status is None:
                 self._say(self._posture())
                 self._notifier.ready(self._posture())
                 while not self._ending:
-                    self._wait()
                     self._look()
+                    self._wait()
                 status = 0
             self._end()
             return status
@@ -226,7 +139,7 @@ class Supervisor:
 
     def _wait(self) -> None:
         """Until a signal comes, at most for a tick."""
-        came = signal.sigtimedwait(_SIGNALS, TICK)
+        came = signal.sigtimedwait(SIGNALS, TICK)
         number = came.si_signo if came else 0
         if number == signal.SIGHUP and not self._hangup_ends:
             self.sensor.send(signal.SIGHUP)
@@ -261,10 +174,14 @@ class Supervisor:
                 self._lost[lane] = seen.dropped_full + seen.dropped_socket
 
     def _watch_progress(self, now: float) -> None:
-        if self.page[Number.SENSOR_STATE] != State.READY:
-            # It is starting, and packets pass meanwhile.
-            if self.sensor.process and now - self.sensor.since > START_PATIENCE:
-                self._take_over("did not start")
+        serves = self.page[Number.SENSOR_STATE]
+        if serves != State.READY:
+            # It starts or ends, and packets pass meanwhile. One that was killed may take its time to die.
+            patience, since = (
+                (START_PATIENCE, self.sensor.since) if serves == State.STARTING else (END_PATIENCE, self._served)
+            )
+            if self.sensor.process not in {0, self._taken} and now - since > patience:
+                self._take_over(f"did not {'start' if serves == State.STARTING else 'end'} within {patience:g} s")
             if now - self._served < START_PATIENCE:
                 self._notifier.beat()
             return
@@ -273,7 +190,7 @@ class Supervisor:
             self._still[lane] = 0 if loops != self._loops[lane] else self._still[lane] + 1
             self._loops[lane] = loops
         if max(self._still.values()) >= STANDSTILL:
-            self._take_over("made no progress")
+            self._take_over(f"made no progress for {STANDSTILL * TICK:g} s")
         elif not any(self._still.values()):
             self._served = now
             self._notifier.beat()
@@ -282,27 +199,30 @@ class Supervisor:
         loops = self.page[Number.KEEPER_LOOPS]
         self._keeper_still = 0 if loops != self._keeper_loops or not self.keeper.process else self._keeper_still + 1
         self._keeper_loops = loops
+        if self._keeper_still >= KEEPER_STALE:
+            self.page[Number.RULES_STAND] = 0  # nobody knows any longer
         if self._keeper_still >= KEEPER_STANDSTILL:
             self._keeper_still = 0
             self.keeper.send(signal.SIGKILL)
 
     def _take_over(self, what: str) -> None:
         self.page[Number.HANGS] += 1
+        self._taken = self.sensor.process
         queues = {lane: self.settings.queue.first + lane for lane in Lane}
         accept = {lane: accepts_unjudged(self.settings, lane) for lane in Lane}
         # Until all of it is answered and noted, the numbers do not fit together, and the keeper reckons with none.
         self.page[Number.SENSOR_STATE] = State.ENDING
         answered = take_over(self.sensor.process, queues, self.page, accept, self._see_losses)
-        self._say(
-            f"the sensor {what} for {STANDSTILL * TICK:g} s and was killed; {answered} packets that waited were answered unjudged"
-        )
+        self._say(f"the sensor {what} and was killed; {answered} packets that waited were answered unjudged")
         self._still = dict.fromkeys(Lane, 0)
 
     def _sensor_ended(self, how: str) -> None:
         for lane in Lane:
             self.page.lane(lane)[LaneNumber.LOST_BEFORE] += self._lost[lane]
-            self.page.lane(lane)[LaneNumber.DESCRIPTOR] = 0
+            for number in OF_ONE_SENSOR:
+                self.page.lane(lane)[number] = 0
             self._lost[lane] = 0
+        self._taken = 0
         self.page[Number.RESTARTS] += 1
         self.page[Number.SENSOR_STATE] = State.STARTING
         delay = max(0.0, self.sensor.due - time.monotonic())
@@ -318,12 +238,13 @@ class Supervisor:
             child.send(signal.SIGTERM)
             deadline = time.monotonic() + END_PATIENCE
             while child.process and child.ended() is None and time.monotonic() < deadline:
-                signal.sigtimedwait(_SIGNALS, TICK)
+                signal.sigtimedwait(SIGNALS, TICK)
             if child.process:
-                self._say(f"{child.name} did not end within {END_PATIENCE:g} s and is killed")
                 if child is self.sensor:
-                    self._take_over("did not end")
-                child.send(signal.SIGKILL)
+                    self._take_over(f"did not end within {END_PATIENCE:g} s")
+                else:
+                    self._say(f"{child.name} did not end within {END_PATIENCE:g} s and is killed")
+                    child.send(signal.SIGKILL)
 
 
 def _how(status: int) -> str:

@@ -76,7 +76,8 @@ def _alive(process: int) -> bool:
 def _answer(queue: AbandonedQueue, page: Page, lane: Lane, *, accept: bool) -> int:
     numbers = page.lane(lane)
     stuck = max(0, numbers[LaneNumber.RECEIVED] - numbers[LaneNumber.ANSWERED])
-    unread = queue.answer(numbers[LaneNumber.LAST_ID], accept=accept)
+    uncounted = max(0, numbers[LaneNumber.TAKEN] - numbers[LaneNumber.RECEIVED])
+    unread = queue.answer(numbers[LaneNumber.LAST_ID], accept=accept) + uncounted
     numbers[LaneNumber.STUCK_ACCEPTED if accept else LaneNumber.STUCK_DROPPED] += stuck
     numbers[LaneNumber.UNJUDGED_ACCEPTED if accept else LaneNumber.UNJUDGED_DROPPED] += stuck + unread
     return stuck + unread

@@ -1,30 +1,44 @@
-"""Where this machine's protected side is: its own addresses, and the interfaces behind which protected hosts sit. Asked of iproute2."""
+"""Where this machine's protected side is: its own addresses, and the interfaces behind which protected hosts sit."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 from sipsensor.config.errors import ConfigError
 
+FIB_TRIE = Path("/proc/net/fib_trie")
+IF_INET6 = Path("/proc/net/if_inet6")
+
+_LOCAL = re.compile(r"^ *\|-- ([0-9.]+)\n(?: +/(?!32 host LOCAL).*\n)* +/32 host LOCAL$", re.MULTILINE)
 _SECONDS = 5
 _HOSTS_TRIED = 16  # the first addresses of a network are often the gateway's own
 
 
 def own_addresses() -> tuple[str, ...]:
-    """The addresses of this network namespace's interfaces that others can send to, loopback left out."""
-    found = [
-        entry["local"]
-        for link in _ip("addr", "show")
-        for entry in link.get("addr_info", ())
-        if "local" in entry and not ip_address(entry["local"]).is_loopback
-    ]
-    return tuple(dict.fromkeys(found))
+    """The addresses of this network namespace that others can send to, loopback left out. Runs no tool: a live sensor asks again and again.
+
+    Of the kernel's own listings: the local entries of the routing table's trie, and the interfaces' IPv6 addresses. Empty where there is
+    no /proc.
+    """
+    four = _LOCAL.findall(_text(FIB_TRIE))
+    six = [line.split()[0] for line in _text(IF_INET6).splitlines()]
+    found = [ip_address(text) for text in four] + [ip_address(int(text, 16).to_bytes(16, "big")) for text in six]
+    return tuple(dict.fromkeys(str(address) for address in found if not address.is_loopback))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except OSError:
+        return ""
 
 
 def inside_interfaces(named: Sequence[str], protected: Sequence[str]) -> tuple[int, ...]:
@@ -49,7 +63,29 @@ def loopback() -> tuple[int, ...]:
 
 
 def _names(named: Sequence[str], protected: Sequence[str]) -> list[str]:
-    return list(named) or [_interface_towards(network) for network in protected]
+    return list(named) or [_inside_of(network) for network in protected]
+
+
+def _inside_of(network: str) -> str:
+    """The interface towards a network, which must not be the one towards everybody: what entered there would be taken for the PBX's.
+
+    That is where a network leads whose own route is gone: its cable is out, or its interface is not up yet.
+    """
+    device = _interface_towards(network)
+    if device in _towards_everybody(ip_network(network, strict=False).version):
+        raise _fault(
+            "protected",
+            f"{network} lies behind {device} as the default route does, so nobody there could be told from the PBX; "
+            "correct the route, or name the interface in network.inside",
+        )
+    return device
+
+
+def _towards_everybody(version: int) -> set[str]:
+    """The interfaces of the default routes, those of several paths included."""
+    routes = _ip(f"-{version}", "route", "show", "default")
+    hops = [hop for route in routes for hop in (route, *route.get("nexthops", ()))]
+    return {str(hop["dev"]) for hop in hops if "dev" in hop}
 
 
 def _interface_towards(network: str) -> str:

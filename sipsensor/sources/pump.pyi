@@ -67,6 +67,8 @@ class Pump:
         first: bool = False,
         numbers: memoryview[int] | array[int] | None = None,
     ) -> None: ...
+    def set_protected(self, protected: Networks) -> None:
+        """Replace the protected networks; callers hold ``lock``."""
     def set_inside(self, interfaces: Sequence[int]) -> None:
         """Replace the inside interfaces; callers hold ``lock``. Raises ValueError for more than 64."""
     def run(self) -> None:

@@ -45,6 +45,7 @@ cdef enum:
     RECEIVED = 4
     LAST_ID = 5
     FORGED_SEEN = 7
+    TAKEN = 14
     NUMBERS = 16
 
 cdef int64_t TICK = 100_000_000
@@ -122,12 +123,15 @@ cdef class Pump:
         self._numbers = array("Q", bytes(8 * NUMBERS)) if numbers is None else numbers
         if self._numbers.shape[0] < NUMBERS:
             raise ValueError(f"a pump writes {NUMBERS} numbers, not {self._numbers.shape[0]}")
-        self._numbers[ANSWERED] = self._numbers[RECEIVED] = self._numbers[LAST_ID] = 0
+        self._numbers[TAKEN] = self._numbers[RECEIVED] = self._numbers[ANSWERED] = self._numbers[LAST_ID] = 0
         self.set_inside(inside)
 
     @property
     def latency(self):
         return tuple([self._latency[i] for i in range(LATENCIES + 1)])
+
+    def set_protected(self, protected not None):
+        self._protected = protected
 
     def set_inside(self, interfaces):
         if len(interfaces) > INSIDE_MAX:
@@ -247,7 +251,7 @@ cdef class Pump:
             return 0
         self.packets += 1
         self._numbers[LAST_ID] = <uint64_t> packet_id
-        self._numbers[RECEIVED] += 1
+        self._numbers[TAKEN] += 1
         whole = packet.size if whole < packet.size else whole
         self.packet_bytes += <uint64_t> whole
         if whole > packet.size:
@@ -294,16 +298,21 @@ cdef class Pump:
             try:
                 examined = self._examiner.examine_raw(data, LINK_RAW, ts, self.packets, wire_length, arrival)
                 counted = True
-                self._numbers[PACKETS_UDP if examined.transport == UDP else PACKETS_OTHER] += 1
+                self._count(examined.transport == UDP)
                 return self._judge(examined) != 0
             except Exception as error:
                 self.failures += 1
                 if not counted:
-                    self._numbers[PACKETS_UDP if at(packet, 9 if at(packet, 0) >> 4 == 4 else 6) == UDP else PACKETS_OTHER] += 1
+                    self._count(at(packet, 9 if at(packet, 0) >> 4 == 4 else 6) == UDP)
                 try:
                     return self._failed(data, ts, arrival, error) != 0
                 except Exception:
                     return False
+
+    cdef void _count(self, bint is_udp) noexcept nogil:
+        """In one place: a packet counts as received once it is known which rule counted it."""
+        self._numbers[PACKETS_UDP if is_udp else PACKETS_OTHER] += 1
+        self._numbers[RECEIVED] += 1
 
     cdef void _answer(self, uint32_t packet_id, bint drop) noexcept nogil:
         cdef VerdictMessage message

@@ -13,7 +13,7 @@ from typing import Literal
 
 from tests.lab.network import Namespace, wait_for
 
-FOLDER = Path(__file__).parent / "asterisk"
+FOLDER = Path(__file__).parent / "asterisk.d"
 TREE = FOLDER.parents[2] / "build" / "asterisk"
 """Fetched once, then kept; ``make clean`` removes it."""
 

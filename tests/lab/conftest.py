@@ -14,6 +14,7 @@ from tests.conftest import missing
 from tests.lab.attack import SipVicious
 from tests.lab.network import Network, network
 from tests.lab.pbx import kamailio
+from tests.lab.sensor import COMMAND, mangle
 
 TOOLS = {
     "ip": "iproute2",
@@ -53,11 +54,22 @@ def sipvicious(tmp_path_factory: pytest.TempPathFactory) -> list[SipVicious]:
 
 
 @pytest.fixture(autouse=True)
-def fresh_counters(lab: Network) -> None:
-    """Every test counts from zero what reaches the PBX host."""
+def fresh_start(lab: Network) -> None:
+    """Every test counts from zero what reaches the PBX host, and finds no rules of a sensor that one before it killed."""
+    for space in (lab.gateway, lab.pbx):
+        if "sipsensor" in mangle(space) + space.run("nft list tables"):
+            space.run(f"{COMMAND} rules remove")
     lab.forget_arrivals()
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path
+
+
+@pytest.fixture
+def fresh(lab: Network, folder: Path) -> Iterator[Network]:
+    """A network of its own: what a firewall remembers of connections outlives its rules."""
+    del lab
+    with network() as made, kamailio(made.pbx, folder):
+        yield made

@@ -11,6 +11,8 @@ from tests.lab.network import ATTACKER, PBX, PHONE, Network, wait_for
 from tests.lab.pbx import Phones
 from tests.lab.sensor import COMMAND, GATEWAY, bound, mangle, sensor
 
+SEND = f"python3 {Path(__file__).parent}/send.py"
+
 
 def test_no_packet_of_sipvicious_reaches_the_pbx_and_phones_call(
     lab: Network, folder: Path, sipvicious: list[SipVicious]
@@ -118,3 +120,28 @@ def test_nothing_is_left_and_nobody_elses_rules_are_touched(lab: Network, folder
             assert not bound(lab.gateway)
     finally:
         lab.gateway.run("iptables -w -t mangle -D FORWARD -s 203.0.113.1 -j DROP")
+
+
+def test_a_network_whose_route_is_gone_does_not_make_strangers_of_the_default_route_the_pbx(
+    lab: Network, folder: Path
+) -> None:
+    space = lab.gateway
+    space.run(f"ip -6 route add default via {ATTACKER[6]}")
+    try:
+        with sensor(space, folder, GATEWAY) as running:
+            space.run("ip -6 route del fd71:2::/64 dev inner")
+            # What is forged makes the keeper look up the routes at once.
+            lab.outside.run(f"{SEND} {PBX[4]} forged-200 --from 10.71.2.9")
+            looks = running.metric("sipsensor_rules_looks_total")
+            wait_for(lambda: running.metric("sipsensor_rules_looks_total") >= looks + 3, 10, "three looks")
+            lab.outside.run(f"{SEND} {PBX[4]} scanner")
+            wait_for(lambda: running.metric('sipsensor_drops_total{reason="SIGNATURE"}') == 1, 5, "the scanner's drop")
+            assert lab.arrived(ATTACKER[4]) == 0
+            assert running.stop() == 0
+            assert "follow the interfaces" not in running.said
+        status, said = space.attempt(f"{COMMAND} run --config {folder / 'sipsensor.toml'}")
+        assert (status, said.count("\n")) == (2, 1), said
+        assert "fd71:2::/64 lies behind outer as the default route does" in said
+    finally:
+        space.run(f"ip -6 route del default via {ATTACKER[6]}")
+        space.run("ip -6 route replace fd71:2::/64 dev inner proto kernel")

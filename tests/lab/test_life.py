@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -30,6 +31,18 @@ def test_a_signal_ends_it_and_nothing_is_left(lab: Network, folder: Path, number
     assert not (folder / "quarantine.pcap").exists()
 
 
+def test_no_socket_of_the_sensor_outlives_it_in_another_program(lab: Network, folder: Path) -> None:
+    with sensor(lab.gateway, folder, GATEWAY) as running:
+        process = Path(f"/proc/{running.part('sipsensor-queue')}")
+        sockets = [entry.name for entry in (process / "fd").iterdir() if str(entry.readlink()).startswith("socket:")]
+        flags = [int(re.findall(r"flags:\s+(\d+)", (process / "fdinfo" / name).read_text())[0], 8) for name in sockets]
+        assert len(flags) >= 4  # two queues, metrics, control
+        assert all(flag & os.O_CLOEXEC for flag in flags)
+        assert [task.read_text() for task in process.glob("task/*/children")] == [""] * len(
+            list(process.glob("task/*"))
+        )
+
+
 def test_a_rotated_event_file_is_left_at_sighup(lab: Network, folder: Path) -> None:
     with sensor(lab.gateway, folder, GATEWAY) as running:
         running.events.rename(folder / "older.jsonl")
@@ -54,6 +67,16 @@ def test_no_packet_is_lost_when_it_starts_and_stops(lab: Network, folder: Path) 
         stream.kill()
         stream.wait()
     assert lab.arrived(ATTACKER[4]) == sent
+
+
+def test_what_waits_when_it_is_told_to_stop_is_judged_first(lab: Network, folder: Path) -> None:
+    program = f"{COMMAND.parent}/python {Path(__file__).parent}/slow.py"
+    with sensor(lab.gateway, folder, GATEWAY, program=program) as running:
+        lab.outside.run(f"{SEND} {PBX[4]} stream-300")
+        waiting = running.metric("sipsensor_queue_waiting_packets")
+        assert running.stop() == 0
+    assert waiting > 50
+    assert lab.arrived(ATTACKER[4]) == 300
 
 
 def test_sudden_death_lets_calls_pass_and_the_next_start_clears_up(lab: Network, folder: Path) -> None:

@@ -163,6 +163,32 @@ def test_a_sensor_that_hangs_is_replaced_and_every_packet_is_accounted_for(groun
         assert "made no progress" in running.said
 
 
+def test_what_waits_for_a_sensor_that_is_killed_is_lost_and_counted(ground: Field, folder: Path) -> None:
+    before: dict[str, int] = {}
+    waiting: dict[str, int] = {}
+    with sensor(ground.network.gateway, folder, GATEWAY + ALLOWLIST) as running, ground.responder():
+
+        def stop_and_kill() -> None:
+            time.sleep(1)
+            sensing = child(running, QUEUE_PROCESS)
+            os.kill(sensing, signal.SIGSTOP)
+            time.sleep(0.2)
+            before.update(answered(ground))
+            time.sleep(0.3)
+            waiting.update({lane: kernel_queue(ground, lane)[0] for lane in QUEUES})
+            os.kill(sensing, signal.SIGKILL)
+
+        heard = both(ground, Load(rate=50, seconds=5), stop_and_kill)
+        accounts = add_up(ground, running, before)
+        publish("killed-with-packets-waiting", {"heard": heard, "packets": accounts, "waiting": waiting})
+        for lane, each in heard.items():
+            # A request may have come between the look and the signal.
+            assert waiting[lane] <= each.lost <= waiting[lane] + 3, (lane, waiting, heard)
+            assert waiting[lane] > 10
+            assert each.longest_gap_ms < 1600, heard  # half a second of it was ours
+            assert accounts[lane]["uninspected"] >= each.lost, accounts
+
+
 def slow_tools(folder: Path) -> tuple[str, Path]:
     """A sensor whose tools hang while a file is there: how to start it, and that file."""
     bin_folder, flag = folder / "bin", folder / "hang"
@@ -182,7 +208,24 @@ def hung_tool(running: Running) -> int:
     return found[0] if found else 0
 
 
-@pytest.mark.parametrize("victims", ["supervisor", "sensor", "both, a tool alive"])
+def doomed(running: Running, victims: str) -> list[int]:
+    supervisor, sensing = running.process.pid, child(running, QUEUE_PROCESS)
+    return {
+        "supervisor": [supervisor],
+        "sensor": [sensing],
+        "keeper": [child(running, RULES_PROCESS)],
+    }.get(victims, [sensing, supervisor])
+
+
+@pytest.mark.parametrize(
+    "victims",
+    [
+        pytest.param("supervisor", marks=pytest.mark.slow),
+        "sensor",
+        pytest.param("keeper", marks=pytest.mark.slow),
+        "both, a tool alive",
+    ],
+)
 def test_sudden_death_under_load_costs_no_trusted_packet_more_than_a_second(
     ground: Field, folder: Path, victims: str
 ) -> None:
@@ -199,8 +242,7 @@ def test_sudden_death_under_load_costs_no_trusted_packet_more_than_a_second(
                 ground.network.gateway.run("nft add table inet another")
                 wait_for(lambda: bool(hung_tool(running)), 10, "a tool that hangs")
                 tool = hung_tool(running)
-            marked = [child(running, QUEUE_PROCESS)] if victims != "supervisor" else []
-            for process in marked + ([running.process.pid] if victims != "sensor" else []):
+            for process in doomed(running, victims):
                 os.kill(process, signal.SIGKILL)
 
         try:
@@ -213,6 +255,11 @@ def test_sudden_death_under_load_costs_no_trusted_packet_more_than_a_second(
                 # At most what the sensor had received and not yet answered, and what waited for it.
                 assert each.lost <= 5, heard
                 assert each.answered + each.lost == each.requests
+            if victims == "keeper":
+                for each in heard.values():
+                    each.assert_nothing_lost()
+                wait_for(lambda: "the keeper of the rules was killed" in running.said, 5, "the next keeper")
+                wait_for(lambda: samples(running)["sipsensor_rules_in_place"] == 1, 10, "the rules")
             if victims == "sensor":
                 wait_for(lambda: "it is started again" in running.said, 5, "the next sensor")
                 wait_for(lambda: samples(running)["sipsensor_sensor_restarts_total"] == 1, 10, "its metrics")
@@ -220,6 +267,25 @@ def test_sudden_death_under_load_costs_no_trusted_packet_more_than_a_second(
             if tool:
                 with suppress(ProcessLookupError):
                     os.kill(tool, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_sensor_killed_in_a_flood_comes_back_and_the_trusted_notice_nothing(ground: Field, folder: Path) -> None:
+    with sensor(ground.network.gateway, folder, GATEWAY + ALLOWLIST) as running, ground.responder():
+        flood = ground.flood(500_000, 8)
+        phones = ground.phones(TRUSTED, Load(rate=50, seconds=9, patience=4))
+        try:
+            time.sleep(2)
+            os.kill(child(running, QUEUE_PROCESS), signal.SIGKILL)
+            heard = Heard.of(phones.figures(30))
+            publish("sudden-death-in-a-flood", {"heard": heard, "flood": flood.flooded(20)})
+        finally:
+            flood.kill()
+            phones.kill()
+        assert heard.lost <= 5, heard
+        assert heard.longest_gap_ms < 1000, heard
+        wait_for(lambda: samples(running)["sipsensor_sensor_restarts_total"] == 1, 10, "the next sensor's metrics")
+        assert of_lane(samples(running), "sipsensor_packets_total", "trusted") > 100
 
 
 @pytest.mark.parametrize("victim", ["supervisor", "sensor"])

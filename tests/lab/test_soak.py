@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,13 +19,15 @@ from tests.lab.network import Namespace
 from tests.lab.sensor import GATEWAY, sensor
 from tests.lab.traffic.field import ALLOWLIST, STRANGERS, TRUSTED, Field, Load, field
 from tests.lab.traffic.tools import Heard, running
-from tests.lab.traffic.watch import memory, processor_seconds, publish, samples
+from tests.lab.traffic.watch import Samples, memory, processor_seconds, publish, samples
 
 LONG = float(os.environ.get("SIPSENSOR_SOAK_SECONDS", "600"))
 PACKETS = 5000
 EXCHANGES = PACKETS * 3 / (2 + 4 + 7)
 """An OPTIONS, a REGISTER with its challenge and a call make 2, 4 and 7 packets."""
 QUEUED = [f"FORWARD -p udp --{side}port 5060 -j NFQUEUE --queue-num 5060 --queue-bypass" for side in "ds"]
+SETTLED = 30
+"""Seconds of warm-up and traffic after which the tables of transactions and sources have all they will hold: theirs live for 32 s."""
 MORE_MEMORY = 4 * 1024
 """KiB that a warm sensor may grow by."""
 
@@ -42,6 +45,9 @@ class Row:
     heard: Heard
     processor: float | None
     kib: tuple[int, int] = (0, 0)
+    """Memory of all the sensor's processes, warm and at the end."""
+    verdict: tuple[float, float] = (0, 0)
+    """From receiving a packet to its answer, as the sensor's histogram has it: at most so many µs for half and for 99 % of them."""
 
 
 @contextlib.contextmanager
@@ -57,7 +63,7 @@ def queued(gateway: Namespace) -> Iterator[None]:
 
 
 def load(seconds: float) -> Load:
-    return Load(rate=EXCHANGES, seconds=seconds, mix="sip", phones=200)
+    return Load(rate=EXCHANGES, seconds=seconds, mix="sip", phones=5000)
 
 
 def unqueued(ground: Field, seconds: float) -> Row:
@@ -92,23 +98,42 @@ def judged(ground: Field, seconds: float, first: dict[int, str], folder: Path) -
         seen = samples(live).since(before)
         assert seen.total("sipsensor_packets_total") == heard.packets
         assert seen['sipsensor_verdicts_total{verdict="accept"}'] == heard.packets
-        for name in ("drops", "queue_lost_packets", "uninspected_packets", "rate_limited_packets", "netlink_errors"):
+        for name in (
+            "alerts",
+            "drops",
+            "queue_lost_packets",
+            "uninspected_packets",
+            "rate_limited_packets",
+            "netlink_errors",
+        ):
             assert seen.total(f"sipsensor_{name}_total") == 0, (name, seen)
-        return Row(heard, spent / heard.packets * 1e6, (kib, memory(process)))
+        kept = (bound(seen, heard.packets, 0.5), bound(seen, heard.packets, 0.99))
+        return Row(heard, spent / heard.packets * 1e6, (kib, memory(process)), kept)
+
+
+def bound(seen: Samples, packets: int, part: float) -> float:
+    """The lowest bound of the latency histogram that so large a part of the packets kept, in µs."""
+    buckets: dict[float, float] = {}
+    for sample, count in seen.items():
+        found = re.search(r'^sipsensor_verdict_latency_seconds_bucket.*le="([^"]+)"', sample)
+        if found:
+            buckets[float(found[1])] = buckets.get(float(found[1]), 0) + count
+    return min(le for le, count in buckets.items() if count >= part * packets) * 1e6
 
 
 def table(rows: dict[str, Row]) -> str:
     """One way, request only, from the phone's system call to the PBX's socket; there and back; and what they have more than without a queue."""
     base = rows["no queue rule"].heard
     lines = [
-        f"{'microseconds':24}{'one way p50':>12}{'p99':>9}{'added p50':>11}{'p99':>9}{'round trip p50':>16}{'p99':>9}{'processor':>11}"
+        f"{'microseconds':24}{'one way p50':>12}{'p99':>9}{'added p50':>11}{'p99':>9}{'round trip p50':>16}{'p99':>9}{'processor':>11}{'verdict p50':>13}{'p99':>7}"
     ]
     for name, row in rows.items():
         one, both = row.heard.one_way, row.heard.round_trip
         processor = "-" if row.processor is None else f"{row.processor:.1f}"
+        verdict = f"{row.verdict[0]:13.0f}{row.verdict[1]:7.0f}" if row.verdict[1] else ""
         lines.append(
             f"{name:24}{one.p50:12.0f}{one.p99:9.0f}{one.p50 - base.one_way.p50:11.0f}{one.p99 - base.one_way.p99:9.0f}"
-            f"{both.p50:16.0f}{both.p99:9.0f}{processor:>11}"
+            f"{both.p50:16.0f}{both.p99:9.0f}{processor:>11}{verdict}"
         )
     return "\n".join(lines)
 
@@ -116,7 +141,7 @@ def table(rows: dict[str, Row]) -> str:
 @pytest.mark.parametrize(
     "seconds",
     [
-        pytest.param(4, id="short"),
+        pytest.param(4, id="short", marks=pytest.mark.slow),
         pytest.param(LONG, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(LONG * 3 + 300)]),
     ],
 )
@@ -132,5 +157,6 @@ def test_five_thousand_packets_a_second_of_ordinary_sip(ground: Field, folder: P
     print(table(rows))  # noqa: T201
     for row in rows.values():
         row.heard.assert_nothing_lost()
-    before, after = rows["sensor, strangers"].kib
-    assert after - before < MORE_MEMORY
+    if seconds > SETTLED:
+        before, after = rows["sensor, strangers"].kib
+        assert after - before < MORE_MEMORY

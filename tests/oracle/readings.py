@@ -7,10 +7,12 @@ import signal
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyshark
+from pyshark.capture.capture import TSharkCrashException
 
 from sipsensor.fastpath.examine import CONTENT_REQUEST, CONTENT_RESPONSE, Examiner
 from sipsensor.fastpath.examined import Examined
@@ -85,15 +87,19 @@ def by_columns(tshark: str, path: Path) -> Reading:
 def by_pyshark(path: Path) -> Reading:
     """Through pyshark: every SIP layer of a frame."""
     found: Reading = defaultdict(list)
+    capture = pyshark.FileCapture(str(path), display_filter="sip", override_prefs=PREFERENCES, keep_packets=False)
     try:
-        with pyshark.FileCapture(
-            str(path), display_filter="sip", override_prefs=PREFERENCES, keep_packets=False
-        ) as capture:
+        # It kills tshark at the end of the output. One that had just ended has lost its exit status, and that is then
+        # taken for a crash. After a real crash frames are missing, which is a difference.
+        with suppress(TSharkCrashException):
             for packet in capture:
                 for layer in packet.layers:
                     if layer.layer_name == "sip":
                         _add(found, int(packet.number), _seen(_first(layer, column) for column in COLUMNS))
+        with suppress(TSharkCrashException):
+            capture.close()
     finally:
+        capture._running_processes.clear()  # or its end closes it once more, inside whatever runs then
         # pyshark leaves asyncio's handler in place: every child that ends later writes to a socket that nobody reads, until it is full.
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -19,6 +19,7 @@ def features() -> Features:
         queue=_refused("queue num 9 bypass") is None,
         defragment=_defragmenter(),
         fib=_refused("fib daddr type local accept") is None,
+        notrack=_refused("notrack") is None,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sipsensor.enforce.rules import counts, queueing, table
+from sipsensor.enforce.rules.blind_spots import offloaded, passed_by
 from sipsensor.enforce.rules.features import features
 from sipsensor.enforce.rules.generation import generation
 from sipsensor.enforce.rules.plan import Backend, KernelPlan
@@ -15,6 +17,8 @@ from sipsensor.enforce.rules.table import TABLE, Features, FlowLimit, table_scri
 from sipsensor.enforce.rules.tools import RulesError, asked, families, legacy, need_privilege, run
 from sipsensor.enforce.rules.tracking import flow_limit, tracked_by_others
 
+DRAIN_SECONDS = 1.0
+"""How long the table stays for packets that wait in the queues."""
 TRACKING_SECONDS = 30.0
 """Between two looks at whether others have connections tracked, where the ruleset changed: that look reads all of it."""
 
@@ -30,6 +34,10 @@ class _Standing:
     table: str = ""
     chains: dict[str, list[str]] = field(default_factory=dict)
     """By iptables tool."""
+
+
+_ANONYMOUS = re.compile(r"\{ ([^{}\n]*) \}")
+"""A set in a rule, whose elements the kernel lists in an order of its own."""
 
 
 class KernelRules:
@@ -49,6 +57,7 @@ class KernelRules:
         self._look_always = False
         self._flows: FlowLimit | None = None  # what it should be
         self._tracking_due = 0.0
+        self._tracking_owed = False  # the ruleset changed before that look was due
 
     def install(self) -> Backend:
         """Put the rules in place of any that a dead sensor left, and say how they queue. Raises RulesError, and then nothing is left."""
@@ -76,14 +85,18 @@ class KernelRules:
         self._generation = None
         return backend
 
-    def remove(self) -> None:
-        """Take all rules of ours away, whatever plan they came from. Raises RulesError when a tool refuses; a second call is harmless."""
+    def remove(self, is_drained: Callable[[], bool] = lambda: True) -> None:
+        """Take all rules of ours away, whatever plan they came from. Raises RulesError when a tool refuses; a second call is harmless.
+
+        The queueing rules go first. With the table go the hooks of its chains, and with a hook the kernel drops whatever waits in any
+        queue of the namespace: so the table waits until ``is_drained()``, for a second at most.
+        """
         self._standing = None
         if self.how != "none":
-            self.clear()
+            self.clear(is_drained)
 
     @staticmethod
-    def clear() -> bool:
+    def clear(is_drained: Callable[[], bool] = lambda: True) -> bool:
         """The same for rules that somebody else may have made in our name, and whether there were any."""
         need_privilege()
         found, refusals = False, []
@@ -93,6 +106,10 @@ class KernelRules:
             refusals += [f"{tool}: {refused}"] if refused is not None else []
             found = found or bool(script)
         if _table_stands():
+            run(["nft", "flush", "chain", "inet", TABLE, table.LANES])  # there is none where iptables queues
+            deadline = time.monotonic() + DRAIN_SECONDS
+            while not is_drained() and time.monotonic() < deadline:
+                time.sleep(0.01)
             refused = run(["nft", "-f", "-"], table.removal_script())
             refusals += [f"nft: {refused}"] if refused is not None else []
             found = True
@@ -106,7 +123,8 @@ class KernelRules:
         Runs no tool while nobody changed the ruleset since the last look that found nothing.
         """
         now = generation()
-        if not self._look_always and now is not None and now == self._generation and self._is_planned():
+        owed = self._tracking_owed and time.monotonic() >= self._tracking_due
+        if not (self._look_always or owed) and now is not None and now == self._generation and self._is_planned():
             return []
         found = self._look()
         self._generation = None if found else now
@@ -118,18 +136,21 @@ class KernelRules:
         self._generation = None
         if self.how == "none":
             return
-        if standing is None or standing.plan != self.plan:
+        if standing is None:
             self.install()
             return
-        if _listed() != standing.table or self._flows != standing.flows:
-            standing.flows = self._flows
-            self._put_table(standing)
+        wanted = replace(standing, plan=self.plan, flows=self._flows, chains=dict(standing.chains))
+        same = (wanted.plan, wanted.flows) == (standing.plan, standing.flows)
+        listed = _listed()
+        if not same or listed != standing.table:
+            self._mend_table(wanted, listed, standing.table if same else "")
         for tool, version in families():
             saved = _saved(tool)
-            if queueing.own_rules(saved) != standing.chains.get(tool, []):
-                self._put_chains(standing, tool, version)
+            if wanted.plan != standing.plan or queueing.own_rules(saved) != standing.chains.get(tool, []):
+                self._put_chains(wanted, tool, version)
             elif queueing.order_faults(saved):
                 _restore(tool, queueing.last_again_script(saved))
+        self._standing = wanted
 
     def counts(self) -> counts.Counts:
         """Packets that met the queueing rules, as the rules' own counters have it now. Raises RulesError when a tool hangs."""
@@ -143,6 +164,14 @@ class KernelRules:
             met += counts.of_nft(asked(["nft", "-j", "-t", "list", "table", "inet", TABLE]) or "")
         limited = counts.limited(asked(["nft", "-j", "list", "counters", "table", "inet", TABLE]) or "")
         return met.counts(self.plan.queues, limited)
+
+    def blind_spots(self) -> list[str]:
+        """What others' rules keep from ours, in words: not ours to mend. Raises RulesError when a tool hangs."""
+        found = list(offloaded(asked(["nft", "-t", "list", "ruleset"]) or ""))
+        if self._standing is not None and self._standing.backend == "iptables":
+            for tool, _version in families():
+                found += [f"{tool}: {told}" for told in passed_by(_saved(tool))]
+        return found
 
     def _is_planned(self) -> bool:
         return self.how == "none" or (self._standing is not None and self._standing.plan == self.plan)
@@ -159,7 +188,8 @@ class KernelRules:
             found.append(f"the nft table inet {TABLE} " + ("was changed" if listed else "is gone"))
         for tool, _version in families():
             found += [f"{tool}: {fault}" for fault in _chain_faults(_saved(tool), standing.chains.get(tool, []))]
-        if time.monotonic() >= self._tracking_due:
+        self._tracking_owed = time.monotonic() < self._tracking_due
+        if not self._tracking_owed:
             self._see_tracking(standing.flows)
         if self._flows != standing.flows:
             found.append("somebody else's rules began, or ceased, to track connections")
@@ -179,9 +209,16 @@ class KernelRules:
         self._tracking_due = time.monotonic() + TRACKING_SECONDS
         self._flows = (standing or flow_limit()) if tracked_by_others() else None
 
+    def _mend_table(self, wanted: _Standing, listed: str, good: str) -> None:
+        """With the hooks that stand, where that is enough to have it as it was (``good``, where that is known)."""
+        if listed and _load(wanted, mend=True) is None:
+            wanted.table = _listed()
+            if good in ("", wanted.table):
+                return
+        self._put_table(wanted)
+
     def _put_table(self, standing: _Standing) -> None:
-        queue = standing.backend == "nftables"
-        refused = run(["nft", "-f", "-"], table_script(standing.plan, standing.features, standing.flows, queue=queue))
+        refused = _load(standing, mend=False)
         if refused is not None:
             raise RulesError(f"nft does not take the kernel rules: {refused}")
         standing.table = _listed()
@@ -203,6 +240,13 @@ class KernelRules:
             other = self.holder(number) if number not in self.plan.queues else None
             if other is not None:
                 raise RulesError(f"rules of another sensor stand here: queue {number}, {other}; stop it first")
+
+
+def _load(standing: _Standing, *, mend: bool) -> str | None:
+    """None when nft took the table, else its complaint."""
+    queue = standing.backend == "nftables"
+    text = table_script(standing.plan, standing.features, standing.flows, queue=queue, mend=mend)
+    return run(["nft", "-f", "-"], text)
 
 
 def _chain_faults(saved: list[str], expected: list[str]) -> list[str]:
@@ -239,6 +283,7 @@ def _listed() -> str:
     if listed is None:
         return ""
     # One by one: nft 1.0.6 takes no second set in one call.
+    listed = _ANONYMOUS.sub(lambda found: "{ " + ", ".join(sorted(found[1].split(", "))) + " }", listed)
     return listed + "".join(
         asked(["nft", "-s", "list", "set", "inet", TABLE, name]) or "" for name in table.STATIC_SETS
     )

@@ -1,7 +1,8 @@
 """The text of our nft table: sets, the cut of blocked sources, lanes and limits, and the marks taken off again.
 
 Order of the hooks: -450 blocked sources are dropped, before anything puts fragments together; -151 every signalling packet gets its lane;
-then the queueing rules (iptables' mangle table at -150, or -149 here); -148 what comes back from the queue.
+then the queueing rules (iptables' mangle table at -150, or -149 here); -148 what comes back from the queue; on a host -147, where packets
+with a mark of somebody else's are routed by it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from sipsensor.enforce.rules.plan import KernelPlan, networks
 TABLE = "sipsensor"
 LIMITED = ("limited", "limited_flows")
 """The counters of what the limits stopped (or let through unseen)."""
+LANES = "lanes"
+"""The chain with the queueing rules, where nft has them."""
 STATIC_SETS = ("protected4", "protected6", "trusted_networks4", "trusted_networks6")
 """Sets whose elements are the plan's; those of the others come and go."""
 
@@ -38,6 +41,8 @@ class Features:
     defragment: Defragmenter = "tproxy"
     fib: bool = True
     """Looking up whether an address is this machine's."""
+    notrack: bool = True
+    """Exempting packets from connection tracking, and from being put together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +53,20 @@ class FlowLimit:
     tcp: tuple[int, int]
 
 
-def table_script(plan: KernelPlan, features: Features, flows: FlowLimit | None = None, *, queue: bool = False) -> str:
+def table_script(
+    plan: KernelPlan, features: Features, flows: FlowLimit | None = None, *, queue: bool = False, mend: bool = False
+) -> str:
     """Input for ``nft -f``: our table, in place of any that stands, in one transaction.
 
-    ``flows`` where connections are tracked anyway; ``queue`` puts the queueing rules into the table, too.
+    ``flows`` where connections are tracked anyway; ``queue`` puts the queueing rules into the table, too. ``mend``: the table stands, and
+    keeps its hooks, its counters and the elements that come and go. With a hook that goes the kernel drops what waits in any queue.
     """
     made = _Table(plan, features, flows)
     chains = [*made.cut(), *made.defragment(), *made.lanes(), *(made.queue() if queue else ()), *made.after()]
     body = "\n".join([*made.sets(), *chains])
-    return f"add table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n{body}\n}}\n"
+    emptied = [f"flush table inet {TABLE}", *(f"flush set inet {TABLE} {name}" for name in STATIC_SETS)]
+    before = "\n".join(emptied) if mend else f"add table inet {TABLE}\ndelete table inet {TABLE}"
+    return f"{before}\ntable inet {TABLE} {{\n{body}\n}}\n"
 
 
 def removal_script() -> str:
@@ -79,6 +89,7 @@ class _Table:
         self.plan = plan
         self.features = features
         # In observe mode nothing may be dropped, and a flood in a table that others fill is their choice.
+        self.tracked = flows is not None
         self.flows = flows if plan.overflow == "drop" else None
         self.host = plan.placement == "host"
         self.inside = f"iifname {{ {', '.join(map(_quoted, plan.inside))} }} " if plan.inside else ""
@@ -106,7 +117,7 @@ class _Table:
             for version, family, _ in _FAMILIES
             for name in ("blocked", "blocked_networks")
         ]
-        yield chain("cut", hook("prerouting", -450), 'iifname "lo" return', *sources)
+        yield chain("cut", hook("prerouting", -450), 'iifname "lo" return', *self._foreign_pieces(), *sources)
         drop = "counter name blocked drop"
         local = "fib daddr type local " if self.host and not self.plan.protected and self.features.fib else ""
         lines = [
@@ -119,6 +130,21 @@ class _Table:
             later = f"{_SIGNALLING} ip frag-off & 0x1fff != 0" if family == "ip" else "frag frag-off != 0"
             lines.append(f"{to}{later} {drop}")
         yield chain("blocked_source", *lines)
+
+    def _foreign_pieces(self) -> list[str]:
+        """Fragments of a gateway's other traffic stay what they are, untracked, and go on one by one.
+
+        Putting them together is our doing, and the kernel's memory for it is small: a few unfinished datagrams would stop everybody's.
+        Where others have connections tracked, it is theirs, and so is the choice.
+        """
+        if self.host or not self.plan.protected or self.tracked or not self.features.notrack:
+            return []
+        return [
+            f"{family} saddr != @protected{version} {family} daddr != @protected{version} {piece} notrack"
+            for (version, family, _), piece in zip(
+                _FAMILIES, ("ip frag-off & 0x3fff != 0", "exthdr frag exists"), strict=True
+            )
+        ]
 
     def defragment(self) -> Iterator[str]:
         """No packet enters these chains of one rule: what they name makes the kernel put datagrams together first."""
@@ -142,13 +168,22 @@ class _Table:
             leaving = self._entered_inside("goto leaving")
             yield chain("sort", self._clear(), *leaving, *self._forged(), "goto arriving")
         yield chain("arriving", *self._by_remote("s", "goto trusted"), "goto strangers")
-        yield chain("leaving", *self._by_remote("d", "goto trusted"), *self._between_protected("goto trusted"))
+        yield chain("leaving", *self._leaving())
         yield chain("trusted", f"meta mark set meta mark | {self.plan.trusted_bit:#010x}")
         yield chain("strangers", self._rate_limit())
 
+    def _leaving(self) -> list[str]:
+        """The remote end decides. On a host all that the PBX sends takes the queue of the trusted (ADR 11).
+
+        A packet that waits is charged to the socket that sent it: behind a flood, answers to strangers would block the PBX's only one.
+        """
+        if self.host:
+            return ["goto trusted"]
+        return [*self._by_remote("d", "goto trusted"), *self._between_protected("goto trusted")]
+
     def queue(self) -> Iterator[str]:
         """The queueing rules, where the kernel has the statement for them."""
-        target = {"input": "lanes", "output": "lanes"} if self.host else {"forward": "lanes"}
+        target = {"input": LANES, "output": LANES} if self.host else {"forward": LANES}
         yield from self._hooked("queue_", -149, **target)
         plan = self.plan
         lines = [f"meta mark & {plan.skip_bit:#010x} != 0 return"]
@@ -156,7 +191,7 @@ class _Table:
             marked = f"meta mark & {plan.trusted_bit:#010x} != 0 " if lane else ""
             verdict = f"counter queue num {plan.queues[lane]}" + (" bypass" if plan.bypass[lane] else "")
             lines += [f"{marked}meta l4proto {transport} {verdict}" for transport in ("udp", "tcp")]
-        yield chain("lanes", *lines)
+        yield chain(LANES, *lines)
 
     def after(self) -> Iterator[str]:
         """The marks go, so that nobody behind us meets them.
@@ -164,7 +199,8 @@ class _Table:
         New flows are limited here and not before the queue: what the sensor drops takes nobody's place.
         """
         if self.host:
-            yield from self._hooked("after_", -148, input="settle", output="unmark")
+            yield from self._hooked("after_", -148, input="settle", output="tell_routing")
+            yield from self._rerouted()
         else:
             yield from self._hooked("after_", -148, forward="settle")
         limit = self._flow_limit()
@@ -172,10 +208,20 @@ class _Table:
         yield chain("settle", *answers, *limit, "goto unmark")
         yield chain("unmark", self._clear())
 
-    def _hooked(self, prefix: str, priority: int, **targets: str) -> Iterator[str]:
+    def _rerouted(self) -> Iterator[str]:
+        """A host's packets with a mark of somebody else's are routed by that mark and nothing else.
+
+        iptables-nft routes anew when its OUTPUT chain changed a mark, but not where that chain queued the packet; and where it does, our
+        bits are in the mark. A chain of the type route does it when the mark changes in it, so one is set before and cleared there.
+        """
+        theirs = f"meta mark & {self.plan.others_bits:#010x} != 0"
+        yield chain("tell_routing", f"{theirs} meta mark set meta mark | {self.plan.mark:#010x} accept", "goto unmark")
+        yield from self._hooked("routed_", -147, "route", output="unmark")
+
+    def _hooked(self, prefix: str, priority: int, kind: str = "filter", **targets: str) -> Iterator[str]:
         """A base chain for each hook named, which sends our packets on: towards the protected, from them, or in forward both."""
         for name, target in targets.items():
-            lines = [hook(name, priority)]
+            lines = [hook(name, priority, kind)]
             if self.host:
                 lines.append(f'{"iif" if name == "input" else "oif"}name "lo" return')
             for side in {"input": "d", "output": "s", "forward": "ds"}[name]:

@@ -4,7 +4,7 @@ Counting stays plain integers in the packet path; a collector of our own turns t
 nothing but the interpreter's time for a few hundred of them.
 """
 
-from sipsensor.export.metrics.endpoint import Endpoint, MetricsError, Tls, parse_listen
+from sipsensor.export.metrics.endpoint import Endpoint, MetricsError, Tls, parse_listen, tls_context
 from sipsensor.export.metrics.engine import engine_series, table_series
 from sipsensor.export.metrics.series import Distribution, Series, one, registry
 
@@ -19,4 +19,5 @@ __all__ = [
     "parse_listen",
     "registry",
     "table_series",
+    "tls_context",
 ]

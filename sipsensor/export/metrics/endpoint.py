@@ -60,7 +60,7 @@ class Endpoint:
         complain: Callable[[BaseException], object] = lambda _: None,
     ) -> None:
         host, port = parse_listen(listen)
-        context = _context(tls) if tls is not None else None
+        context = tls_context(tls) if tls is not None else None
         server = _ServerV6 if ":" in host else _Server
         try:
             self._server: _Server = server((host, port), _Handler)
@@ -78,7 +78,7 @@ class Endpoint:
     def renew(self) -> None:
         """Take the certificates from their files anew: they were renewed. Raises MetricsError, and goes on with the old ones."""
         if self._tls is not None:
-            self._server.context = _context(self._tls)
+            self._server.context = tls_context(self._tls)
 
     def close(self) -> None:
         """Stop serving and free the port."""
@@ -104,8 +104,8 @@ def _app(numbers: CollectorRegistry, complain: Callable[[BaseException], object]
     return app
 
 
-def _context(tls: Tls) -> ssl.SSLContext:
-    """Raises MetricsError, naming the key of the file that is to blame."""
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """What the server speaks TLS with. Raises MetricsError, naming the key of the file that is to blame."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     for key, file in zip(("certificate", "key", "client_ca"), tls, strict=True):
         if file:

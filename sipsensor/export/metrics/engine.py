@@ -11,7 +11,7 @@ from sipsensor.model import DROP_REASONS, AppProtocol, Family, Rule, Table
 SEVERITIES = range(1, 6)
 
 
-def engine_series(counters: Counters, rules: Iterable[Rule] = ()) -> Iterator[Series]:
+def engine_series(counters: Counters, rules: Iterable[Rule]) -> Iterator[Series]:
     """What one engine counted; ``rules`` are those that may fire there, for their severity."""
     sip = AppProtocol.SIP.name.lower()
     by_what = [((sip, what), count) for what, count in counters.by_what()]

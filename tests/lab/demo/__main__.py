@@ -19,7 +19,6 @@ from typing import NoReturn
 
 import click
 
-from tests.lab.demo.stage import play
 from tests.lab.network import HOSTS
 
 NEEDED = {
@@ -31,8 +30,13 @@ NEEDED = {
     "sipp": "sip-tester",
     "ss": "iproute2",
     "svmap": "sipvicious",
+    "sysctl": "procps",
     "unshare": "util-linux",
 }
+ENCLOSED = (
+    *("setpriv", "--pdeathsig", "KILL"),  # with this process, and its children with it
+    *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"),
+)
 INSIDE = "--inside"
 RUN = Path("/run")
 PATIENCE = 10
@@ -67,10 +71,11 @@ def outside(mode: str) -> int:
     """Start the play in namespaces of its own, and wait."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
-    # Killed with this process, and its children with it.
-    enclosed = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--fork"]
-    enclosed += ["--kill-child", "--mount-proc", sys.executable, "-m", "tests.lab.demo", INSIDE, mode]
-    process = subprocess.Popen(enclosed, start_new_session=True)
+    tried = subprocess.run([*ENCLOSED, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        return _complain(f"this machine lets root make no namespaces: {tried.stderr.strip()}")
+    command = [*ENCLOSED, sys.executable, "-m", "tests.lab.demo", INSIDE, mode]
+    process = subprocess.Popen(command, start_new_session=True)
     try:
         return process.wait()
     except KeyboardInterrupt:
@@ -91,16 +96,19 @@ def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def inside(mode: str) -> int:
     """The play itself, where /run is nobody else's."""
-    for folder in (RUN, HOSTS):
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder], check=True)
-    folder = RUN / "demo"
-    folder.mkdir()
     try:
+        for place in (RUN, HOSTS):
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", place], check=True)
+        folder = RUN / "demo"
+        folder.mkdir()
+        # Not before: it takes a while, and an interruption in that while ends as well as any.
+        from tests.lab.demo.stage import play  # noqa: PLC0415
+
         return 0 if play(folder, mode) else 1
     except KeyboardInterrupt:
         return _complain("interrupted; nothing is left of it")
     except (AssertionError, OSError, subprocess.SubprocessError) as problem:
-        return _complain(f"could not be shown: {problem}")
+        return _complain(f"could not be shown: {str(problem).strip()}")
 
 
 def _complain(words: str) -> int:

@@ -17,7 +17,7 @@ from tests.lab.demo.board import Board
 from tests.lab.demo.side import TOOLS, Side
 from tests.lab.network import ATTACKER, PHONE, Namespace, network
 from tests.lab.pbx import kamailio
-from tests.lab.sensor import GATEWAY, METRICS, Running, sensor
+from tests.lab.sensor import COMMAND, GATEWAY, METRICS, Running, sensor
 
 INTRODUCTION = """\
 Two networks, alike: attacker and phones - gateway - PBX. The PBX is Kamailio; it asks
@@ -34,14 +34,14 @@ def play(folder: Path, mode: str) -> bool:
     started = time.monotonic()
     click.echo(INTRODUCTION.format(mode=mode) + "".join(f"    {command}\n" for command in TOOLS.values()))
     with Board() as board, _pool() as pool, _sides(folder, board) as (without, with_it):
-        config = f'{GATEWAY}[control]\nsocket = "{folder}/control.sock"\n'
         gateway = with_it.network.gateway
         before = _rules(gateway)
-        with sensor(gateway, with_it.folder, config, mode) as running:
+        with sensor(gateway, with_it.folder, GATEWAY, mode) as running:
             _act(pool, [without, with_it], board)
             exposed = judge.samples(_scrape(running))
-            status = running.stop()
-        evidence = judge.Evidence(exposed, judge.events(running.events), status, before, _rules(gateway))
+            status, told = gateway.attempt(f"{COMMAND} status --config {running.folder}/sipsensor.toml")
+            stopped = running.stop()
+        evidence = judge.Evidence(exposed, judge.events(running.events), told, status, stopped, before, _rules(gateway))
         claims = judge.claims(without, with_it, evidence)
     _show(evidence)
     return _conclude(claims, time.monotonic() - started)
@@ -114,21 +114,22 @@ def _rules(space: Namespace) -> str:
 def _show(evidence: judge.Evidence) -> None:
     rows = [
         [
-            str(event["timestamp"])[11:22],
+            str(event["timestamp"])[11:19],
             str(event["src_ip"]),
-            _shown(event.get("sip", {}).get("request_line", "")),
+            _shown(event.get("sip", {}).get("method", "")),
             event.get("sipsensor", {}).get("rule", ""),
             event.get("alert", {}).get("action", ""),
         ]
         for event in evidence.events
     ]
-    output.table(
-        "Alerts of the sensor (its events.jsonl)", ["time", "from", "what it was", "rule", "packet"], rows[:10]
-    )
+    output.table("Alerts of the sensor (its events.jsonl)", ["time", "from", "request", "rule", "packet"], rows[:10])
     if rows[10:]:
         click.echo(f"  and {len(rows) - 10} more\n")
     output.pairs(f"Metrics of the sensor (of http://{METRICS}/metrics)", judge.worth_showing(evidence.samples))
     click.echo("")
+    output.pairs("`sipsensor status`, its first part", [])
+    first, _, _ = evidence.told.partition("Judged")
+    click.echo("".join(f"  {line}\n" if line else "\n" for line in first.rstrip().splitlines()))
 
 
 def _shown(text: str) -> str:

@@ -9,20 +9,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.lab.network import ATTACKER, Network, network
+from tests.lab.network import ATTACKER, Namespace, Network, network
+from tests.lab.sensor import GATEWAY, HOST
 from tests.lab.traffic.tools import Floods, Heard, Tool, running
 
 PBX = {4: "10.71.2.3", 6: "fd71:2::3"}
 """Where the responder answers; both gateway settings of the lab protect it."""
-TRUSTED = {4: "10.71.3.10", 6: "fd71:3::10"}
+TRUSTED = {4: "10.72.0.10", 6: "fd71:3::10"}
 """The first phone of the range that ``ALLOWLIST`` names."""
-STRANGERS = {4: "10.71.4.10", 6: "fd71:4::10"}
+STRANGERS = {4: "10.73.0.10", 6: "fd71:4::10"}
 """The first of a range of ordinary phones that nobody listed."""
 LOCAL_PORTS = {address: port for port, first in ((5060, TRUSTED), (5062, STRANGERS)) for address in first.values()}
 FORGED = {4: "10.80.0.0", 6: "fd80::"}
 """The first of the flood's made-up sources."""
-ALLOWLIST = '[trust]\nallowlist = ["10.71.3.0/24", "fd71:3::/64"]\n'
-RANGES = {4: ("10.71.3.0/24", "10.71.4.0/24", "10.80.0.0/12"), 6: ("fd71:3::/64", "fd71:4::/64", "fd80::/16")}
+ALLOWLIST = '[trust]\nallowlist = ["10.72.0.0/16", "fd71:3::/64"]\n'
+RANGES = {4: ("10.72.0.0/16", "10.73.0.0/16", "10.80.0.0/12"), 6: ("fd71:3::/64", "fd71:4::/64", "fd80::/16")}
 """The networks of these, in this order."""
 LANES = {"trusted": (0,), "strangers": (1, 2)}
 """Which of them take which queue."""
@@ -48,6 +49,17 @@ class Field:
 
     network: Network
     folder: Path
+    placement: str = "gateway"
+
+    @property
+    def sensing(self) -> Namespace:
+        """Where the sensor runs."""
+        return self.network.gateway if self.placement == "gateway" else self.network.pbx
+
+    @property
+    def settings(self) -> str:
+        """The sensor's settings for that place, with the trusted phones' network on its list."""
+        return (GATEWAY if self.placement == "gateway" else HOST) + ALLOWLIST
 
     def phones(self, first: dict[int, str], load: Load, version: int = 4, name: str = "phones") -> Tool:
         """Phones from ``first`` upwards that begin now."""
@@ -94,29 +106,23 @@ class Field:
         return str(shown[0]["address"])
 
     def count_arrivals(self) -> None:
-        """Begin to count what arrives at the gateway, before any rule of the sensor's; see ``arrived``."""
-        gateway = self.network.gateway
-        gateway.run("nft add table inet watch")
-        gateway.run("nft 'add chain inet watch first { type filter hook prerouting priority -460; }'")
-        for lane, places in LANES.items():
-            for name in ("towards", "answers"):
-                gateway.run(f"nft add counter inet watch {lane}_{name}")
-            for place in places:
-                there = RANGES[4][place]
-                gateway.run(
-                    f"nft add rule inet watch first ip saddr {there} udp dport 5060 counter name {lane}_towards"
-                )
-                gateway.run(
-                    f"nft add rule inet watch first ip daddr {there} udp sport 5060 counter name {lane}_answers"
-                )
+        """Begin to count what arrives where the sensor is, before any rule of its own; see ``arrived``. IPv4."""
+        space = self.sensing
+        space.run("nft add table inet watch")
+        for lane in LANES:
+            space.run(f"nft add counter inet watch {lane}")
+        for hook in ("prerouting", "output"):
+            space.run(f"nft 'add chain inet watch {hook} {{ type filter hook {hook} priority -460; }}'")
+            for lane, places in LANES.items():
+                for place in places:
+                    for side, port in (("saddr", "dport"), ("daddr", "sport")):
+                        rule = f"ip {side} {RANGES[4][place]} udp {port} 5060 counter name {lane}"
+                        space.run(f"nft add rule inet watch {hook} {rule}")
 
     def arrived(self, lane: str) -> int:
-        """Packets of a lane ("trusted", "strangers"), both directions, that arrived at the gateway; IPv4."""
-        total = 0
-        for name in ("towards", "answers"):
-            listed = self.network.gateway.run(f"nft -j list counter inet watch {lane}_{name}")
-            total += sum(each["counter"]["packets"] for each in json.loads(listed)["nftables"] if "counter" in each)
-        return total
+        """Packets of a lane ("trusted", "strangers"), both directions, that the sensor's machine has had."""
+        listed = json.loads(self.sensing.run(f"nft -j list counter inet watch {lane}"))["nftables"]
+        return sum(int(each["counter"]["packets"]) for each in listed if "counter" in each)
 
     def within(self, folder: Path) -> Field:
         """The same, with its logs elsewhere."""
@@ -124,12 +130,12 @@ class Field:
 
 
 @contextlib.contextmanager
-def field(folder: Path) -> Iterator[Field]:
-    """A network of its own, gone afterwards."""
+def field(folder: Path, placement: str = "gateway") -> Iterator[Field]:
+    """A network of its own, gone afterwards. ``placement``: where the sensor will be, "gateway" or "host"."""
     with network() as made:
         for version in (4, 6):
             _widen(made, version)
-        yield Field(made, folder)
+        yield Field(made, folder, placement)
 
 
 def _widen(made: Network, version: int) -> None:

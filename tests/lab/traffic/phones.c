@@ -1,6 +1,6 @@
 /* Many phones of one address range, on one socket: requests at an even pace, each with an identity of its own, and what became of each.
  *
- *   phones --from 10.71.3.10 --phones 200 --to 10.71.2.3 --rate 1000 --seconds 10 --mix sip
+ *   phones --from 10.72.0.10 --phones 200 --to 10.71.2.3 --rate 1000 --seconds 10 --mix sip
  *
  * `--mix options` sends OPTIONS; `register` REGISTER, and again with credentials when challenged; `sip` these two and calls (INVITE, ACK, BYE) in turn.
  * `--rate` is how many of these exchanges begin in a second: 1, 2 and 3 requests, 2, 4 and 7 packets. Nothing is sent twice, so that a lost packet is a

@@ -38,6 +38,13 @@ def test_every_fault_is_a_line_and_exit_2(program: Program, tmp_path: Path) -> N
     assert all(line.startswith(f"sipsensor: {file}: ") for line in lines)
 
 
+def test_certificates_of_the_metrics_are_checked(program: Program, tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text("[metrics]\ncertificate = '/no/such.pem'\nkey = '/no/such.key'\n")
+    done = program("check", "--config", file, code=2)
+    assert done.stderr.startswith("sipsensor: metrics.certificate: /no/such.pem: No such file or directory; name a PEM")
+
+
 def test_signatures_and_rules_are_checked_too(program: Program, tmp_path: Path) -> None:
     folder = tmp_path / "signatures"
     folder.mkdir()

@@ -9,6 +9,7 @@ import pytest
 
 from sipsensor.cli.main import COMMANDS, group, is_user_error, main
 from sipsensor.config.errors import ConfigError
+from sipsensor.control import ControlError
 from sipsensor.export.events import EventLogError
 from sipsensor.export.metrics import MetricsError
 from sipsensor.signatures import SignatureError
@@ -39,6 +40,7 @@ def test_the_group_lists_all_commands_without_importing_them() -> None:
     "error",
     [
         ConfigError(["x"]),
+        ControlError("x"),
         CaptureError("x"),
         EventLogError("x"),
         MetricsError("x"),
@@ -155,3 +157,17 @@ def test_the_installed_command_is_this_one() -> None:
     assert subprocess.run([installed, "version"], capture_output=True, text=True, check=True).stdout.startswith(
         "sipsensor "
     )
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_fault(tmp_path: Path, closed: str) -> None:
+    left = tmp_path / "numbers"
+    code = (
+        "import os, sys; from sipsensor.cli.main import main; sys.argv = ['sipsensor', 'version']\n"
+        "try:\n main()\n"
+        "except SystemExit as error:\n"
+        f" open({str(left)!r}, 'w').write(f'{{error.code}} {{[os.fstat(n).st_mode > 0 for n in range(3)]}}')"
+    )
+    command = ["sh", "-c", f"exec '{sys.executable}' -c \"$CODE\" {closed}"]
+    subprocess.run(command, env=os.environ | {"CODE": code}, check=True)
+    assert left.read_text() == "0 [True, True, True]"

@@ -1,4 +1,5 @@
 import io
+import os
 import sys
 
 import pytest
@@ -44,3 +45,28 @@ def test_a_note_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_file_is_no_terminal() -> None:
     assert not output.is_terminal(io.StringIO())
+
+
+def test_a_line_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    output.tell("the sensor runs")
+    assert capsys.readouterr().err == "sipsensor: the sensor runs\n"
+
+
+def test_a_line_that_nobody_reads_is_lost_and_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    filled = 0
+    with open(reader, "rb", buffering=0) as read, open(writer, "w") as stream:  # noqa: PTH123 - descriptors
+        monkeypatch.setattr(sys, "stderr", stream)
+        for piece in (b"x" * 4096, b"x"):
+            try:
+                while True:
+                    filled += os.write(writer, piece)
+            except BlockingIOError:
+                pass
+        # Without this a write would fail at once, whoever does it.
+        os.set_blocking(writer, True)
+        output.tell("one that is lost")
+        assert read.read(filled) == b"x" * filled
+        output.tell("y" * 5000)
+        assert read.read(10_000) == b"sipsensor: " + b"y" * output.LINE_MOST + b"\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,12 @@ class Kernel(KernelRules):
         Kernel.asked.append((self.plan, self.how))
         return "iptables"
 
+    def blind_spots(self) -> list[str]:
+        return ["a flowtable"]
+
     @staticmethod
-    def clear() -> bool:
+    def clear(is_drained: Callable[[], bool] = lambda: True) -> bool:
+        del is_drained
         return Kernel.stand
 
 
@@ -71,7 +76,7 @@ def test_rules_are_applied_even_where_the_operator_keeps_them(
     file = tmp_path / "x.toml"
     file.write_text("queue.rules = 'none'")
     assert "the kernel rules stand, queueing with iptables" in command("rules", "apply", "--config", file).output
-    command("rules", "apply", "--enforce")
+    assert "sipsensor: a flowtable" in command("rules", "apply", "--enforce").output
     assert [(plan.overflow, how) for plan, how in kernel.asked] == [("accept", "auto"), ("drop", "auto")]
 
 

@@ -29,9 +29,9 @@ class Told:
 
 
 class Keeper:
-    def __init__(self, settings: Settings, protected: tuple[str, ...], page: object, say: object) -> None:
+    def __init__(self, settings: Settings, page: object, say: object) -> None:
         del say
-        assert (settings, protected, page) == (Told.settings, Told.protected, Told.page)
+        assert (settings, page) == (Told.settings, Told.page)
 
 
 class Supervisor:

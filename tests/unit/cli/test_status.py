@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sipsensor.cli.status import _span
+from sipsensor.cli.status import _latency, _span
 from sipsensor.control.server import Server
 from sipsensor.live.page import Lane, LaneNumber, Number
 from sipsensor.live.serving import serve_control
@@ -63,9 +63,16 @@ def test_all_well_is_exit_0(command: Command, sensor: FakeSensor, socket: str) -
     ):
         assert line in lines, text
     assert any(line.startswith("rules in place (nftables), looked at 0.") for line in lines), text
-    assert any(
-        line.startswith("strangers 5060 ") and "1234 5" in line and line.endswith("<10 µs <10 µs") for line in lines
-    )
+    for line in (
+        "queue strangers trusted",
+        "number 5060 5061",
+        "capacity 8192 512",
+        "packets 1234 0",
+        "dropped 5 0",
+        "uninspected 0 0",
+        "99 of 100 within 10 µs -",
+    ):
+        assert line in lines, text
     assert any(line.startswith("transactions 0 65536 0.0% 0") for line in lines)
 
 
@@ -75,7 +82,7 @@ def test_trouble_is_exit_1_and_said_first(command: Command, sensor: FakeSensor, 
     sensor.page[Number.RESTARTS] = 2
     lines = [" ".join(line.split()) for line in command("status", "--socket", socket, code=1).output.splitlines()]
     assert lines[1] == "troubles the kernel rules are not in place: packets pass uninspected"
-    assert lines[2] == "40 packets passed uninspected in the last minute"
+    assert lines[2] == "packets that passed uninspected in the last minute: 40"
     assert "rules NOT in place (nftables)" in " ".join(lines)
     assert "restarts 2" in lines
 
@@ -133,6 +140,24 @@ def test_the_answer_of_another_version_is_one_line(
     assert "ask with --json" in text
     assert "\x1b" not in text
     assert "Traceback" not in text
+
+
+def test_what_is_not_known_is_no_zero(command: Command, sensor: FakeSensor, socket: str) -> None:
+    sensor.page[Number.RECKONED] = 0
+    lines = [" ".join(line.split()) for line in command("status", "--socket", socket).output.splitlines()]
+    for line in ("waiting unknown unknown", "lost unknown unknown", "uninspected unknown unknown"):
+        assert line in lines
+
+
+def test_times_are_in_the_unit_that_fits() -> None:
+    assert [_latency(seconds) for seconds in (None, 1e-5, 5e-4, 1e-3, 0.02, 0.1)] == [
+        "-",
+        "10 µs",
+        "500 µs",
+        "1 ms",
+        "20 ms",
+        "100 ms",
+    ]
 
 
 def test_spans_have_two_units() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
@@ -205,7 +206,7 @@ def test_the_tick_goes_on_and_may_fail(serve: Serve, path: str, complaints: list
 
     serve(tick=tick, every=0.05)
     time.sleep(0.5)
-    assert 5 <= len(ticks) <= 12
+    assert 2 <= len(ticks) <= 12
     assert len(complaints) == len(ticks)
     assert "answer" in ask(path, b'{"command": "echo"}\n')
 
@@ -216,9 +217,10 @@ def switches(made: Server) -> list[str]:
     return [line for line in status.splitlines() if line.startswith("voluntary")]
 
 
-def test_without_a_tick_it_sleeps(serve: Serve) -> None:
+def test_without_a_tick_it_sleeps(serve: Serve, path: str) -> None:
     made = serve()
-    time.sleep(0.2)
+    ask(path, b"{}\n")
+    time.sleep(0.1)
     before = switches(made)
     time.sleep(0.3)
     assert switches(made) == before
@@ -232,6 +234,26 @@ def test_the_socket_is_for_owner_and_group_alone_and_goes_with_the_server(serve:
     made.close()
     assert not Path(path).exists()
     made.close()
+
+
+def test_a_command_that_hangs_does_not_hold_the_end_up(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on = threading.Event()
+
+    def hang(_arguments: Mapping[str, object], _peer: Peer) -> dict[str, object]:
+        return {"waited": goes_on.wait(20)}
+
+    made = Server(path, {"hang": hang})
+    with closing(connect(path)) as client:
+        client.sendall(b'{"command": "hang"}\n')
+        time.sleep(0.1)
+        monkeypatch.setattr(server, "SECONDS", 0.2)
+        began = time.monotonic()
+        made.close()
+        assert time.monotonic() - began < 5
+        monkeypatch.undo()
+        goes_on.set()
+        made.close()
+    assert not Path(path).exists()
 
 
 def test_the_socket_of_a_dead_sensor_is_replaced(serve: Serve, path: str) -> None:

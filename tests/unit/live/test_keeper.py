@@ -16,7 +16,7 @@ from sipsensor.config.settings import NetworkSettings, Placement, QueueRules, Se
 from sipsensor.enforce.rules import Counts, RulesError
 from sipsensor.live import keeper as keepers
 from sipsensor.live.keeper import Keeper
-from sipsensor.live.page import Lane, LaneNumber, Number, Page, State
+from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number, Page, State
 from sipsensor.sources.nfqueue import QueueState
 
 
@@ -30,11 +30,13 @@ class Kernel:
     def __init__(self) -> None:
         self.happened: list[str] = []
         self.wrong: list[str] = []
+        self.unseen: list[str] = []
         self.refusal: Exception | None = None
         self.counted = Counts((0, 0), (0, 0), 0)
         self.queue: QueueState | None = QueueState(0, 0, 0)
         self.inside: tuple[int, ...] = (3,)
         self.names = ("lan0",)
+        self.drained: bool | None = None
 
     def __call__(self, *_: object) -> Kernel:
         return self
@@ -50,11 +52,15 @@ class Kernel:
         self.wrong = []
         self.counted = Counts((0, 0), (0, 0), 0)
 
-    def remove(self) -> None:
+    def remove(self, is_drained: Callable[[], bool]) -> None:
+        self.drained = is_drained()
         self.happened.append("remove")
 
     def faults(self) -> list[str]:
         return self.wrong
+
+    def blind_spots(self) -> list[str]:
+        return self.unseen
 
     def counts(self) -> Counts:
         return self.counted
@@ -79,7 +85,7 @@ class Kept:
         self.page[Number.SENSOR_STATE] = State.READY
         self.said: list[str] = []
         self.stop = threading.Event()
-        self.keeper = Keeper(settings, ("192.0.2.10",), self.page, self.said.append)
+        self.keeper = Keeper(settings, self.page, self.said.append)
         self.thread = threading.Thread(target=self.keeper.run, args=(self.stop,))
         self.thread.start()
         self.until(lambda: self.page[Number.BACKEND])
@@ -126,10 +132,18 @@ def kept(kernel: Kernel) -> Iterator[Kept]:  # noqa: ARG001 - in place before th
 def test_rules_stand_as_long_as_it_runs(kernel: Kernel, kept: Kept) -> None:
     kept.look()
     assert kept.page[Number.RULES_STAND] == 1
-    assert keepers.BACKENDS[kept.page[Number.BACKEND]] == "iptables"
+    assert BACKENDS[kept.page[Number.BACKEND]] == "iptables"
     kept.end()
     assert kept.page[Number.RULES_STAND] == 0
     assert kernel.happened == ["install", "remove"]
+
+
+def test_what_others_keep_from_the_queues_is_said_at_the_start(kernel: Kernel) -> None:
+    kernel.unseen = ["a flowtable takes connections past them"]
+    kept = Kept(defaults())
+    kept.look()
+    kept.end()
+    assert kept.said == ["the kernel rules: a flowtable takes connections past them"]
 
 
 def test_rules_that_went_are_put_back_and_the_gap_is_known(kernel: Kernel, kept: Kept) -> None:
@@ -164,6 +178,62 @@ def test_the_operators_own_rules_are_left_to_him(kernel: Kernel) -> None:
     assert kept.said == ["the kernel rules: nothing is queued to 5060; they are yours to mend: sipsensor rules print"]
 
 
+def test_rules_that_the_operator_mends_end_the_gap_and_are_counted_anew(kernel: Kernel) -> None:
+    settings = defaults()
+    kept = Kept(replace(settings, queue=replace(settings.queue, rules=QueueRules.NONE)))
+    kernel.counted = Counts((100, 0), (0, 0), 0)
+    kept.until(lambda: kept.uninspected() == 100)
+    kernel.wrong = ["nothing is queued to 5060"]
+    kept.until(lambda: not kept.page[Number.RULES_STAND])
+    # While one rule is missing, what meets the others counts.
+    kernel.counted = Counts((103, 0), (0, 0), 0)
+    kept.until(lambda: kept.uninspected() == 103)
+    kernel.counted = Counts((0, 0), (0, 0), 0)
+    kernel.wrong = []
+    kept.until(lambda: kept.page[Number.RULES_STAND])
+    kept.look()
+    assert 0 < kept.page[Number.RULES_MISSING] < 5e9
+    assert kept.said[-1].startswith("the kernel rules stand again after at most ")
+    kernel.counted = Counts((7, 0), (0, 0), 0)
+    kept.until(lambda: kept.uninspected() == 110)
+    kept.end()
+
+
+def test_what_comes_while_counting_begins_is_not_said_to_have_passed(
+    kernel: Kernel, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A packet before and after each reading of rules and queues, as under load; the sensor receives all of them."""
+    numbers = kept.page.lane(Lane.STRANGERS)
+    over = threading.Event()
+
+    def comes() -> None:
+        if over.is_set():
+            return
+        for number in (LaneNumber.UDP, LaneNumber.RECEIVED, LaneNumber.ANSWERED):
+            numbers[number] += 1
+        kernel.counted = Counts((kernel.counted.udp[0] + 1, 0), (0, 0), 0)
+
+    def counts() -> Counts:
+        comes()
+        found = kernel.counted
+        comes()
+        return found
+
+    def state(number: int) -> QueueState:
+        if number == defaults().queue.first:
+            comes()
+        return QueueState(0, 0, 0)
+
+    monkeypatch.setattr(kernel, "counts", counts)
+    monkeypatch.setattr(keepers, "state", state)
+    kernel.wrong = ["the table is gone"]
+    kept.until(lambda: kept.page[Number.RULES_PUT_BACK])
+    for _ in range(2):
+        kept.look(2 * Keeper.COUNT)
+        assert kept.uninspected() == 0
+        over.set()
+
+
 def test_what_passed_uninspected_is_reckoned(kernel: Kernel, kept: Kept) -> None:
     numbers = kept.page.lane(Lane.STRANGERS)
     numbers[LaneNumber.UDP] = 6
@@ -191,12 +261,20 @@ def test_nothing_is_reckoned_between_two_sensors(kernel: Kernel, kept: Kept) -> 
     kept.until(lambda: kept.uninspected() == 15)
 
 
+@pytest.mark.parametrize("waiting", [0, 3])
+def test_the_rules_are_told_whether_something_waits(kernel: Kernel, waiting: int) -> None:
+    kept = Kept(defaults())
+    kernel.queue = QueueState(waiting, 0, 0)
+    kept.end()
+    assert kernel.drained is (waiting == 0)
+
+
 def test_a_keeper_after_another_goes_on_from_its_numbers(kernel: Kernel) -> None:
     page = Page()
     page[Number.SENSOR_STATE] = State.READY
     page[Number.LIMITED] = 100
     page.lane(Lane.TRUSTED)[LaneNumber.UNINSPECTED] = 9
-    keeper = Keeper(defaults(), (), page, print)
+    keeper = Keeper(defaults(), page, print)
     kernel.counted = Counts((0, 50), (0, 0), 30)
     stop = threading.Event()
     stop.set()
@@ -228,5 +306,5 @@ def test_rules_that_cannot_be_made_raise(kernel: Kernel, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(kernel, "install", refuse)
     with pytest.raises(RulesError, match="no"):
-        Keeper(defaults(), (), Page(), print).run(threading.Event())
+        Keeper(defaults(), Page(), print).run(threading.Event())
     assert kernel.happened == []

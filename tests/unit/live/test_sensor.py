@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -26,6 +28,7 @@ from sipsensor.live.sensor import Sensor
 from sipsensor.model import Arrival, Mode
 from sipsensor.sources.nfqueue import QueueError
 from sipsensor.sources.pcap import Capture, packets
+from sipsensor.sources.pump import Pump
 
 SCANNER = (
     b"OPTIONS sip:100@192.0.2.10 SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.5:5060;branch=z9hG4bK-1\r\nUser-Agent: friendly-scanner\r\n"
@@ -121,10 +124,10 @@ def settings(tmp_path: Path) -> Settings:
 class Started:
     """A sensor that runs in a thread."""
 
-    def __init__(self, settings: Settings, record: Path | None = None) -> None:
+    def __init__(self, settings: Settings, record: Path | None = None, page: Page | None = None) -> None:
         self.said: list[str] = []
         self.stop = threading.Event()
-        self.sensor = Sensor(settings, self.said.append, record)
+        self.sensor = Sensor(settings, self.said.append, record, page)
         self.sensor.page[Number.BACKEND] = 2
         self.error: Exception | None = None
         self.thread = threading.Thread(target=self._run)
@@ -210,6 +213,28 @@ def test_both_queues_are_judged_and_counted_in_the_page(kernel: Kernel, settings
     assert page.of(Lane.TRUSTED, LaneNumber.LAST_ID) == 2
     assert page.of(Lane.TRUSTED, LaneNumber.DESCRIPTOR) == 0
     assert running.said[-1] == "stopped after 3 packets: 1 to drop, 1 dropped"
+
+
+def test_the_trusted_lane_goes_first_and_both_take_turns(
+    kernel: Kernel, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, object]] = []
+    kernel.trusted.early = (queued(7, LAWFUL),)
+
+    def make(*arguments: Any, **options: Any) -> Pump:
+        told.append(options)
+        return Pump(*arguments, **options)
+
+    monkeypatch.setattr(live.pumps, "Pump", make)  # type: ignore[attr-defined]
+    running = Started(settings)
+    assert kernel.trusted.verdict(7) == ACCEPT
+    running.end()
+    strangers, trusted = told
+    assert (strangers["first"], trusted["first"]) == (False, True)
+    assert strangers["turns"] is trusted["turns"]
+    # Ticks come from one lane, so that they come once.
+    assert strangers["tick"] is not None
+    assert trusted["tick"] is None
 
 
 def test_a_sensor_after_another_writes_its_own_record(kernel: Kernel, settings: Settings, tmp_path: Path) -> None:
@@ -326,6 +351,47 @@ def test_new_interface_numbers_reach_the_pumps(settings: Settings, monkeypatch: 
         time.sleep(0.01)
     running.end()
     assert running.said.count("the inside interfaces are now 8") == 1
+
+
+def test_an_address_that_moved_away_is_somebody_elses(
+    kernel: Kernel, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sensor, "LOOK", 0.02)
+    running = Started(settings)
+    assert kernel.judge(1, LAWFUL, source="192.0.2.10") == DROP
+    monkeypatch.setattr(live, "own_addresses", lambda: ("192.0.2.11",))
+    deadline = time.monotonic() + 5
+    while "protects 192.0.2.11 now" not in running.said and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert kernel.judge(2, LAWFUL, source="192.0.2.10") == ACCEPT
+    assert kernel.judge(3, LAWFUL, source="192.0.2.11") == DROP
+    running.end()
+
+
+def test_a_metrics_port_that_was_taken_is_served_when_it_is_free(
+    kernel: Kernel, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sensor, "LOOK", 0.02)
+    monkeypatch.setattr(Sensor, "SERVE", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        page = Page()
+        page[Number.RESTARTS] = 1
+        at_port = replace(settings, metrics=replace(settings.metrics, listen=f"127.0.0.1:{port}"))
+        running = Started(at_port, page=page)
+        assert kernel.judge(1, SCANNER) == DROP
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=1) as answer:
+                assert b"sipsensor_build_info" in answer.read()
+                break
+        except OSError:
+            time.sleep(0.01)
+    else:
+        pytest.fail("nobody serves")
+    running.end()
+    assert any("there are no metrics" in line for line in running.said)
 
 
 def test_everything_can_be_switched_off(kernel: Kernel, settings: Settings, tmp_path: Path) -> None:

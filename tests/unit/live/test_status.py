@@ -7,8 +7,7 @@ from typing import cast
 
 import pytest
 
-from sipsensor.live.numbers import BACKENDS
-from sipsensor.live.page import Lane, LaneNumber, Number
+from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number
 from sipsensor.live.status import KEEPER_PATIENCE, Watch, quantile
 from sipsensor.sources.nfqueue import QueueState
 from sipsensor.sources.pump import LATENCY_BOUNDS
@@ -46,7 +45,7 @@ def test_all_is_well_at_the_start(watched: Watched) -> None:
     said = watched.watch.status()
     assert said["troubles"] == []
     assert said["protected"] == ["192.0.2.10"]
-    assert said["mode"], said["placement"] == ("observe", "host")
+    assert (said["mode"], said["placement"]) == ("observe", "host")
     assert json.loads(json.dumps(said)) == said
 
 
@@ -83,7 +82,7 @@ def test_missing_rules_are_trouble_until_they_are_back(watched: Watched) -> None
     watched.sensor.page[Number.RULES_PUT_BACK] = 1
     watched.sensor.page[Number.RULES_MISSING] = 2_500_000_000
     said = watched.watch.status()
-    assert said["troubles"] == []
+    assert said["troubles"] == ["times that the kernel rules were damaged and put back in the last minute: 1"]
     assert said["rules"] == {
         "in_place": True,
         "backend": "nftables",
@@ -91,6 +90,8 @@ def test_missing_rules_are_trouble_until_they_are_back(watched: Watched) -> None
         "missing_seconds": 2.5,
         "last_look": 0.0,
     }
+    watched.wait(61)
+    assert watched.troubles() == []
 
 
 def test_a_keeper_that_does_not_look_is_trouble(watched: Watched) -> None:
@@ -105,9 +106,15 @@ def test_a_keeper_that_does_not_look_is_trouble(watched: Watched) -> None:
 @pytest.mark.parametrize(
     ("number", "line"),
     [
-        (LaneNumber.UNINSPECTED, "7 packets passed uninspected in the last minute"),
-        (LaneNumber.UNJUDGED_ACCEPTED, "7 packets were answered unjudged in the last minute: the sensor hung"),
-        (LaneNumber.UNJUDGED_DROPPED, "7 packets were answered unjudged in the last minute: the sensor hung"),
+        (LaneNumber.UNINSPECTED, "packets that passed uninspected in the last minute: 7"),
+        (
+            LaneNumber.UNJUDGED_ACCEPTED,
+            "packets that were answered unjudged in the last minute, because the sensor hung: 7",
+        ),
+        (
+            LaneNumber.UNJUDGED_DROPPED,
+            "packets that were answered unjudged in the last minute, because the sensor hung: 7",
+        ),
     ],
 )
 def test_what_grows_is_trouble_for_a_minute(watched: Watched, number: LaneNumber, line: str) -> None:
@@ -128,10 +135,10 @@ def test_losses_and_faults_are_trouble(watched: Watched) -> None:
     watched.sensor.pumps[Lane.STRANGERS].failures = 2
     watched.sensor.outlets.lost = 3
     assert watched.troubles() == [
-        "the kernel dropped 7 packets unseen in the last minute: the queue or its socket was full",
-        "the engine failed on 1 packets in the last minute",
-        "2 exceptions beside the engine in the last minute; see the log",
-        "3 events or recorded packets could not be written in the last minute; see the disk",
+        "packets that the kernel dropped unseen in the last minute, because a queue or its socket was full: 7",
+        "packets on which the engine failed in the last minute: 1",
+        "exceptions beside the engine in the last minute (see the log): 2",
+        "events or recorded packets that could not be written in the last minute (see the disk): 3",
     ]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +15,10 @@ import pytest
 
 from sipsensor.config.load import defaults
 from sipsensor.live import supervisor
+from sipsensor.live.child import Child
 from sipsensor.live.notify import Notifier
 from sipsensor.live.page import Lane, LaneNumber, Number, Page, State
-from sipsensor.live.supervisor import Child, Supervisor
+from sipsensor.live.supervisor import Supervisor
 
 Body = Callable[["Fake", threading.Event], None]
 
@@ -64,20 +67,29 @@ def refuses(_fake: Fake, _stop: threading.Event) -> None:
 class Running:
     """A supervisor in a process of its own: signals are for it alone."""
 
-    def __init__(self, folder: Path, sensor: Body, keeper: Body, *, hangup_ends: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sensor: Body,
+        keeper: Body,
+        *,
+        hangup_ends: bool = False,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.page = Page()
         self.file = folder / "said"
         self.file.touch()
         fakes = [Fake(self.page, self.file, body) for body in (sensor, keeper)]
         self.process = os.fork()
         if self.process == 0:
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it goes with the tests
             made = Supervisor(
                 fakes[0],  # type: ignore[arg-type]
                 fakes[1],  # type: ignore[arg-type]
                 fakes[0].say,
                 self._report,
                 hangup_ends=hangup_ends,
-                notifier=Notifier({}),
+                notifier=Notifier(environment or {}),
             )
             os._exit(made.run())
         self.status: int | None = None
@@ -115,8 +127,14 @@ Maker = Callable[..., Running]
 def make(tmp_path: Path) -> Iterator[Maker]:
     made: list[Running] = []
 
-    def maker(sensor: Body = serves, keeper: Body = keeps, *, hangup_ends: bool = False) -> Running:
-        made.append(Running(tmp_path, sensor, keeper, hangup_ends=hangup_ends))
+    def maker(
+        sensor: Body = serves,
+        keeper: Body = keeps,
+        *,
+        hangup_ends: bool = False,
+        environment: dict[str, str] | None = None,
+    ) -> Running:
+        made.append(Running(tmp_path, sensor, keeper, hangup_ends=hangup_ends, environment=environment))
         return made[-1]
 
     yield maker
@@ -150,6 +168,8 @@ def test_rules_that_cannot_be_made_end_the_sensor_too(make: Maker) -> None:
 def test_a_dead_sensor_is_started_again_and_the_rules_stay(make: Maker) -> None:
     def dies_once(fake: Fake, stop: threading.Event) -> None:
         if fake.page[Number.RESTARTS] == 0:
+            for number in supervisor.OF_ONE_SENSOR:
+                fake.page.lane(Lane.TRUSTED)[number] = 9
             fake.page[Number.SENSOR_STATE] = State.READY
             time.sleep(0.3)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -158,6 +178,7 @@ def test_a_dead_sensor_is_started_again_and_the_rules_stay(make: Maker) -> None:
     running = make(sensor=dies_once)
     running.wait_for("sensor starts")
     assert running.end() == 0
+    assert [running.page.of(Lane.TRUSTED, number) for number in supervisor.OF_ONE_SENSOR] == [0] * 5
     assert running.page[Number.RESTARTS] == 1
     assert running.page[Number.HANGS] == 0
     assert "the sensor was killed by SIGKILL; it is started again" in running.said
@@ -186,6 +207,18 @@ def test_a_dead_keeper_is_started_again(make: Maker) -> None:
     assert running.said.count("sensor starts") == 1
 
 
+def test_rules_that_nobody_looks_after_are_not_said_to_stand(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "KEEPER_STALE", 5)
+    running = make()
+    running.wait_for("version")
+    running.page[Number.RULES_STAND] = 1
+    deadline = time.monotonic() + 5
+    while running.page[Number.RULES_STAND]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert running.end() == 0
+
+
 def test_a_keeper_that_hangs_is_started_again(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "KEEPER_STANDSTILL", 5)
     running = make()
@@ -212,6 +245,38 @@ def test_a_lane_without_progress_is_a_hang(make: Maker, lane: Lane) -> None:
     assert time.monotonic() - began > 1.5
     assert running.page[Number.HANGS] == running.page[Number.RESTARTS] == 1
     assert running.end() == 0
+
+
+def test_the_watchdog_is_fed_by_progress_alone(make: Maker, tmp_path: Path) -> None:
+    def stalls(fake: Fake, stop: threading.Event) -> None:
+        fake.page[Number.SENSOR_STATE] = State.READY
+        for _ in range(100):
+            for lane in Lane:
+                fake.page.lane(lane)[LaneNumber.LOOPS] += 1
+            time.sleep(0.01)
+        fake.say("stalls")
+        while not stop.wait(0.01):  # one lane alone is no progress
+            fake.page.lane(Lane.TRUSTED)[LaneNumber.LOOPS] += 1
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        running = make(stalls, environment={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000"})
+        running.wait_for("stalls")
+        time.sleep(0.3)  # the look that still saw progress
+        assert beats(systemd) > 2
+        time.sleep(1)  # half of the time after which it is killed
+        assert beats(systemd) == 0
+        running.wait_for("the sensor made no progress")
+
+
+def beats(systemd: socket.socket) -> int:
+    """How often the watchdog was fed since the last time this was asked."""
+    told = []
+    while True:
+        try:
+            told.append(systemd.recv(500, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return told.count(b"WATCHDOG=1")
 
 
 def test_slow_progress_is_progress(make: Maker) -> None:
@@ -265,32 +330,76 @@ def test_a_child_that_does_not_end_is_killed(make: Maker, monkeypatch: pytest.Mo
     running = make(sensor=stays)
     running.wait_for("version")
     assert running.end() == 0
-    assert "sipsensor-queue did not end within 0.5 s and is killed" in running.said
+    assert (
+        "the sensor did not end within 0.5 s and was killed; 0 packets that waited were answered unjudged"
+        in running.said
+    )
 
 
-def test_a_fork_that_fails_is_tried_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> int:
-        raise BlockingIOError
+def test_a_killed_sensor_that_takes_its_time_to_die_is_taken_over_once(
+    make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "START_PATIENCE", 0.3)
+    monkeypatch.setattr(supervisor, "END_PATIENCE", 0.3)
+    ended, taken = Child.ended, list[float]()
 
-    monkeypatch.setattr(os, "fork", refuse)
-    child = Child("x", Fake(Page(), tmp_path / "said", refuses).run, lambda _: 5)
-    child.start()
-    child.start()
-    assert (child.process, child.failures) == (0, 2)
-    assert child.due > time.monotonic()
+    def in_the_end(child: Child) -> int | None:
+        return None if taken and time.monotonic() < taken[0] + 1.5 else ended(child)
+
+    def take_over(process: int, *_: object) -> int:
+        taken.append(time.monotonic())
+        os.kill(process, signal.SIGKILL)
+        return 0
+
+    def hangs_once(fake: Fake, stop: threading.Event) -> None:
+        fake.page[Number.SENSOR_STATE] = State.READY
+        if fake.page[Number.HANGS]:
+            serves(fake, stop)
+        time.sleep(60)
+
+    monkeypatch.setattr(supervisor, "take_over", take_over)
+    monkeypatch.setattr(Child, "ended", in_the_end)
+    running = make(sensor=hangs_once)
+    running.wait_for("sensor starts")
+    assert running.page[Number.HANGS] == running.page[Number.RESTARTS] == 1
+    assert [line.split(";")[0] for line in running.said if "was killed;" in line] == [
+        "the sensor made no progress for 2 s and was killed"
+    ]
 
 
-def test_a_child_takes_its_exit_status_from_the_report(tmp_path: Path) -> None:
-    fake = Fake(Page(), tmp_path / "said", refuses)
-    child = Child("x", fake.run, lambda _: 5)
-    child.start()
-    deadline = time.monotonic() + 5
-    while (status := child.ended()) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    assert status == 5
-    assert (child.process, child.failures) == (0, 1)
-    assert child.ended() is None
+def test_a_sensor_that_ends_by_itself_may_do_so_in_order(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "START_PATIENCE", 0.3)
+
+    def ends_once(fake: Fake, stop: threading.Event) -> None:
+        fake.page[Number.SENSOR_STATE] = State.READY
+        if not fake.page[Number.RESTARTS]:
+            time.sleep(0.5)
+            fake.page[Number.SENSOR_STATE] = State.ENDING
+            time.sleep(0.5)
+            fake.say("all is answered")
+            return
+        serves(fake, stop)
+
+    running = make(sensor=ends_once)
+    running.wait_for("sensor starts")
+    assert "all is answered" in running.said
+    assert running.page[Number.HANGS] == 0
+
+
+def test_a_sensor_that_does_not_come_to_its_end_is_killed(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "END_PATIENCE", 0.3)
+
+    def ends_never(fake: Fake, stop: threading.Event) -> None:
+        if not fake.page[Number.HANGS]:
+            fake.page[Number.SENSOR_STATE] = State.READY
+            time.sleep(0.5)
+            fake.page[Number.SENSOR_STATE] = State.ENDING
+            time.sleep(60)
+        serves(fake, stop)
+
+    running = make(sensor=ends_never)
+    running.wait_for("the sensor did not end within 0.3 s and was killed")
+    running.wait_for("sensor starts")
 
 
 def child_of(process: int, name: str) -> int:

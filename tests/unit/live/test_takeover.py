@@ -74,6 +74,7 @@ def test_what_waits_is_answered_counted_and_the_queues_are_freed(hanging: Hangin
     strangers, trusted = hanging.page.lane(Lane.STRANGERS), hanging.page.lane(Lane.TRUSTED)
     # One stranger's packet was received and is stuck; two wait. Of the trusted, one waits and nothing was ever received.
     strangers[LaneNumber.RECEIVED], strangers[LaneNumber.ANSWERED], strangers[LaneNumber.LAST_ID] = 5, 4, 5
+    strangers[LaneNumber.TAKEN] = 5
     for number in (6, 7):
         hanging.kernel[Lane.STRANGERS].send(waiting(number))
     hanging.kernel[Lane.TRUSTED].send(waiting(1))
@@ -96,6 +97,17 @@ def test_a_packet_that_is_only_stuck_is_answered_too(hanging: Hanging) -> None:
     numbers[LaneNumber.RECEIVED], numbers[LaneNumber.LAST_ID] = 1, 9
     assert take_over(hanging.process, QUEUES, hanging.page, dict.fromkeys(Lane, True), lambda: None) == 1
     assert hanging.orders(Lane.STRANGERS)[0] == batch(5060, 9, 1)
+
+
+def test_a_packet_that_waits_for_the_engine_was_taken_and_not_yet_counted(hanging: Hanging) -> None:
+    numbers = hanging.page.lane(Lane.TRUSTED)
+    numbers[LaneNumber.TAKEN], numbers[LaneNumber.RECEIVED], numbers[LaneNumber.ANSWERED] = 8, 7, 7
+    numbers[LaneNumber.LAST_ID] = 8
+    accept = {Lane.STRANGERS: True, Lane.TRUSTED: False}
+    assert take_over(hanging.process, QUEUES, hanging.page, accept, lambda: None) == 1
+    assert hanging.orders(Lane.TRUSTED)[0] == batch(5061, 8, 0)
+    # It met a queue rule and was never counted as received, so as one of those never received it is subtracted from what passed.
+    assert (numbers[LaneNumber.UNJUDGED_DROPPED], numbers[LaneNumber.STUCK_DROPPED]) == (1, 0)
 
 
 def test_a_process_that_is_gone_already_is_no_matter(hanging: Hanging) -> None:

@@ -153,7 +153,7 @@ def test_with_the_old_iptables_every_look_looks(iptables: Tools, monkeypatch: py
     ("file", "text", "fault", "changes"),
     [
         ("listed", "", "the nft table inet sipsensor is gone", ["nft -f -"]),
-        ("listed", "table inet sipsensor {\n drop\n}\n", "the nft table inet sipsensor was changed", ["nft -f -"]),
+        ("listed", "table inet sipsensor {\n drop\n}\n", "the nft table inet sipsensor was changed", ["nft -f -", "nft -f -"]),
         ("ip6tables-listed", "", "ip6tables: 2 of our 2 rules in mangle are gone", [RESTORES[1]]),
         ("iptables-listed", "-N sipsensor-fwd\n", "iptables: 1 of our 2 rules in mangle are gone", [RESTORES[0]]),
         (
@@ -187,6 +187,33 @@ def test_another_plan_is_a_fault_and_put_back_changes_over(iptables: Tools, inst
     assert installed.faults() == []
 
 
+def test_a_table_is_mended_in_place_and_replaced_where_that_is_not_enough(
+    iptables: Tools, installed: KernelRules
+) -> None:
+    (iptables.folder / "listed").write_text("table inet sipsensor {\n drop\n}\n")
+    installed.put_back()
+    # Its listing stays what it was, so that the second way was tried.
+    assert iptables.changes == ["nft -f -", "nft -f -"]
+    assert iptables.text.index("flush table inet sipsensor") < iptables.text.index("delete table inet sipsensor")
+    iptables.log.unlink()
+    installed.plan = replace(GATEWAY, inside=("lan7",))
+    installed.put_back()
+    assert "delete table" not in iptables.text
+    (iptables.folder / "listed").unlink()
+    iptables.log.unlink()
+    installed.put_back()
+    assert "flush table" not in iptables.text
+
+
+def test_a_set_in_a_rule_may_be_listed_in_any_order(iptables: Tools) -> None:
+    listed = iptables.folder / "listed"
+    listed.write_text('table inet sipsensor {\n\tiifname { "b", "a" } drop\n}\n')
+    rules = KernelRules(GATEWAY, "auto", nobody)
+    rules.install()
+    listed.write_text('table inet sipsensor {\n\tiifname { "a", "b" } drop\n}\n')
+    assert rules.faults() == []
+
+
 def test_tracking_that_others_begin_and_end_changes_the_table(
     iptables: Tools, installed: KernelRules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +226,16 @@ def test_tracking_that_others_begin_and_end_changes_the_table(
         assert ("ct state new" in iptables.text) is tracked
         iptables.log.unlink()
         assert installed.faults() == []
+
+
+def test_tracking_that_others_begin_soon_after_a_look_is_seen_later(
+    installed: KernelRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "generation", lambda: 8)
+    monkeypatch.setattr(kernel, "tracked_by_others", lambda: True)
+    assert installed.faults() == []  # the look at that is not due yet
+    installed._tracking_due = 0.0
+    assert installed.faults() == ["somebody else's rules began, or ceased, to track connections"]
 
 
 def test_counters_are_read_from_what_queues(iptables: Tools, installed: KernelRules) -> None:
@@ -233,6 +270,16 @@ def test_a_failing_removal_is_said(iptables: Tools) -> None:
     iptables.answers("iptables-restore", "echo 'resource busy' >&2; exit 4")
     with pytest.raises(RulesError, match="could not be removed: iptables: resource busy"):
         KernelRules(HOST, "iptables", nobody).remove()
+
+
+def test_blind_spots_of_both_tools_are_told(iptables: Tools, installed: KernelRules) -> None:
+    assert installed.blind_spots() == []
+    listed = iptables.folder / "ip6tables-listed"
+    listed.write_text("-A FORWARD -j ACCEPT\n" + listed.read_text())
+    iptables.answers("nft", "printf 'table inet fw4 {\\n flow add @ft\\n}\\n'")
+    told = installed.blind_spots()
+    assert told[0].startswith("a flowtable of the nft table inet fw4")
+    assert told[1].startswith("ip6tables: packets that match")
 
 
 def test_what_was_never_put_in_place_is_a_fault() -> None:

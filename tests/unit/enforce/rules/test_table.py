@@ -31,14 +31,48 @@ def test_the_table_takes_the_place_of_any_that_stands_in_one_transaction() -> No
     assert removal_script().splitlines() == lines[:2]
 
 
+def test_a_table_that_is_mended_keeps_its_hooks_and_what_came_and_goes() -> None:
+    text = table_script(GATEWAY, Features(), mend=True)
+    static = ("protected4", "protected6", "trusted_networks4", "trusted_networks6")
+    emptied = ["flush table inet sipsensor", *(f"flush set inet sipsensor {name}" for name in static)]
+    assert text.splitlines()[:5] == emptied
+    assert "delete" not in text
+    assert text.splitlines()[5:] == table_script(GATEWAY, Features()).splitlines()[2:]
+
+
 def test_every_chain_that_rules_name_is_there_and_every_one_there_is_entered() -> None:
     for plan in (HOST, GATEWAY, replace(GATEWAY, protected=()), replace(HOST, protected=("192.0.2.1",))):
         for features in (Features(), Features(defragment="ct", fib=False), Features(defragment="socket")):
             made = chains(plan, features, FLOWS, queue=True)
             named = set(re.findall(r"goto (\w+)", str(made)))
-            base = {name for name, lines in made.items() if "type filter hook" in lines[0]}
+            base = {name for name, lines in made.items() if lines[0].startswith("type ")}
             assert named <= set(made)
             assert set(made) == named | base | ({"defragment"} if features.defragment != "socket" else set())
+
+
+@pytest.mark.parametrize(
+    ("plan", "features", "flows", "spared"),
+    [
+        (GATEWAY, Features(), None, True),
+        (GATEWAY, Features(), FLOWS, False),
+        (GATEWAY, Features(notrack=False), None, False),
+        (replace(GATEWAY, protected=()), Features(), None, False),
+        (HOST, Features(), None, False),
+    ],
+    ids=["gateway", "others track", "no statement for it", "nobody named", "host"],
+)
+def test_pieces_of_others_are_left_alone_where_putting_together_is_our_doing(
+    plan: KernelPlan,
+    features: Features,
+    flows: FlowLimit | None,
+    spared: bool,  # noqa: FBT001
+) -> None:
+    cut = chains(plan, features, flows)["cut"]
+    expected = [
+        "ip saddr != @protected4 ip daddr != @protected4 ip frag-off & 0x3fff != 0 notrack",
+        "ip6 saddr != @protected6 ip6 daddr != @protected6 exthdr frag exists notrack",
+    ]
+    assert [line for line in cut if "notrack" in line] == (expected if spared else [])
 
 
 def test_sets_hold_the_networks_of_their_version() -> None:
@@ -94,6 +128,10 @@ def test_the_remote_end_decides_and_answers_to_strangers_are_never_limited() -> 
     assert not any("limit" in line for name in ("leaving", "sort", "trusted") for line in made[name])
 
 
+def test_what_a_host_sends_never_waits_behind_strangers() -> None:
+    assert chains(HOST)["leaving"] == ["goto trusted"]
+
+
 def test_between_two_protected_either_ones_trust_counts() -> None:
     both = [line for line in chains(GATEWAY)["leaving"] if "daddr @protected" in line]
     assert len(both) == 4
@@ -113,6 +151,16 @@ def test_marks_of_ours_are_cleared_before_and_behind_and_others_kept() -> None:
     assert made["sort"][0] == clear
     assert made["unmark"] == [clear]
     assert made["after_forward"][0].endswith("priority -148; policy accept;")
+
+
+def test_on_a_host_packets_with_a_mark_of_somebody_elses_are_routed_by_it() -> None:
+    made = chains(HOST)
+    assert made["tell_routing"] == [
+        "meta mark & 0xcfffffff != 0 meta mark set meta mark | 0x30000000 accept",
+        "goto unmark",
+    ]
+    assert made["routed_output"][0] == "type route hook output priority -147; policy accept;"
+    assert "tell_routing" not in chains(GATEWAY)
 
 
 def test_a_host_leaves_its_own_talk_alone() -> None:

@@ -19,6 +19,7 @@ import pytest
 from sipsensor.export.metrics import Endpoint, MetricsError, Series, Tls, one, parse_listen, registry
 from sipsensor.export.metrics import endpoint as module
 from tests.conftest import missing
+from tests.support.certificates import Authority, Issued
 
 
 def numbers() -> Iterator[Series]:
@@ -149,39 +150,6 @@ def test_a_fault_in_the_numbers_is_told_and_no_traceback(capfd: pytest.CaptureFi
 
 
 # --- TLS
-
-Certificates = Callable[[str], "Issued"]
-
-
-class Issued:
-    """A certificate of the authority, and its key."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.certificate, self.key = str(folder / f"{name}.pem"), str(folder / f"{name}.key")
-
-
-class Authority:
-    """Makes certificates with openssl."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder, self.name = folder, name
-        self.file = str(folder / f"{name}.pem")
-        self._openssl(
-            f"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.pem"
-        )
-
-    def issue(self, name: str, days: int = 2) -> Issued:
-        (self.folder / f"{name}.ext").write_text("subjectAltName = IP:127.0.0.1\n")
-        self._openssl(
-            f"req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"
-        )
-        self._openssl(
-            f"x509 -req -in {name}.csr -CA {self.name}.pem -CAkey {self.name}.key -CAcreateserial -days {days} -extfile {name}.ext -out {name}.pem"
-        )
-        return Issued(self.folder, name)
-
-    def _openssl(self, arguments: str) -> None:
-        subprocess.run(["openssl", *arguments.split()], cwd=self.folder, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,92 @@
+"""A real Prometheus beside a real sensor: it scrapes, the alert rules and every panel of the dashboard get their answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.conftest import REPOSITORY, missing
+from tests.lab.network import PBX, Network, wait_for
+from tests.lab.sensor import GATEWAY, METRICS, sensor
+
+SEND = f"python3 {Path(__file__).parent}/send.py"
+LISTEN = "127.0.0.1:9090"
+RULES = REPOSITORY / "deploy" / "prometheus" / "sipsensor.rules.yml"
+DASHBOARD = REPOSITORY / "deploy" / "grafana" / "sipsensor.json"
+RARE = {"Odd messages", "Entries forgotten early"}
+"""Panels that may show nothing: what they tell of did not happen."""
+
+
+class Prometheus:
+    """One that runs in the gateway's namespace."""
+
+    def __init__(self, lab: Network) -> None:
+        self._lab = lab
+
+    def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
+        url = f"http://{LISTEN}/api/v1/{path}?{urlencode(query)}"
+        code = f"import urllib.request as u; print(u.urlopen({url!r}, timeout=5).read().decode())"
+        status, printed = self._lab.gateway.attempt(f"python3 -c {shlex.quote(code)}")
+        return json.loads(printed)["data"] if status == 0 else {}
+
+    def value(self, expression: str) -> float | None:
+        found = self.get("query", query=expression).get("result")
+        return float(found[0]["value"][1]) if found else None
+
+
+def _answered(prometheus: Prometheus, panel: dict[str, Any]) -> bool:
+    return any(prometheus.get("query", query=_plain(it["expr"]))["result"] for it in panel.get("targets", []))
+
+
+@pytest.fixture
+def program() -> str:
+    return shutil.which("prometheus") or missing("prometheus", "make setup-test")
+
+
+def test_prometheus_scrapes_and_has_an_answer_for_every_panel(lab: Network, folder: Path, program: str) -> None:
+    configured = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(RULES)],
+        "scrape_configs": [{"job_name": "sipsensor", "static_configs": [{"targets": [METRICS]}]}],
+    }
+    (folder / "prometheus.yml").write_text(json.dumps(configured))
+    command = f"{program} --config.file={folder}/prometheus.yml --storage.tsdb.path={folder}/tsdb --web.listen-address={LISTEN}"
+    started = lab.gateway.start(command, folder / "prometheus.log")
+    prometheus = Prometheus(lab)
+    try:
+        with sensor(lab.gateway, folder, GATEWAY) as running:
+            lab.outside.run(f"{SEND} {PBX[4]} stream-2000")
+            lab.outside.run(f"{SEND} {PBX[4]} scanner")
+            wait_for(lambda: prometheus.value('sum(sipsensor_drops_total{reason="SIGNATURE"})') == 1, 20, "the drop")
+            lab.outside.run(f"{SEND} {PBX[4]} stream-2000")
+            wait_for(lambda: (prometheus.value("sum(sipsensor_packets_total)") or 0) > 4000, 20, "the packets")
+            assert prometheus.value("sipsensor_rules_in_place") == 1
+            assert (prometheus.value("max(scrape_duration_seconds)") or 1) < 1
+            # Rates want two samples in their window, one of them after something happened.
+            lab.outside.run(f"{SEND} {PBX[4]} scanner")
+            for panel in json.loads(DASHBOARD.read_text())["panels"]:
+                if panel["type"] != "row" and panel["title"] not in RARE:
+                    wait_for(partial(_answered, prometheus, panel), 20, panel["title"])
+            rules = prometheus.get("rules")["groups"][0]["rules"]
+            assert {rule["health"] for rule in rules} == {"ok"}
+            assert {rule["name"]: rule["state"] for rule in rules if rule["state"] == "firing"} == {}
+            running.stop(signal.SIGTERM)
+        wait_for(lambda: prometheus.value('ALERTS{alertname="SipsensorDown"}') == 1, 20, "the alert")
+    finally:
+        started.terminate()
+        started.wait(10)
+
+
+def _plain(expression: str) -> str:
+    expression = expression.replace("$__rate_interval", "1m").replace("$__range", "1m").replace("$instance", ".*")
+    assert not re.search(r"\$", expression)
+    return expression

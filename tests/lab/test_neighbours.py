@@ -1,0 +1,87 @@
+"""Who has nothing to do with SIP behind the same gateway: unfinished fragments for the PBX must not cost him his own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.network import PBX, Namespace, Network, wait_for
+from tests.lab.sensor import sensor
+
+NEIGHBOUR = {4: "10.71.2.3", 6: "fd71:2::3"}
+ONLY_THE_PBX = f'[network]\nplacement = "gateway"\nprotected = ["{PBX[4]}", "{PBX[6]}"]\n'
+COUNT = 20
+
+UNFINISHED = """
+import sys, time
+from scapy.all import IP, IPv6, IPv6ExtHdrFragment, UDP, Raw, L3RawSocket, L3RawSocket6, conf
+target = sys.argv[1]
+body = bytes(UDP(sport=12345, dport=5060) / Raw(b"x" * 1392))
+if ":" in target:
+    out = L3RawSocket6()
+    made = [bytes(IPv6(dst=target) / IPv6ExtHdrFragment(nh=17, m=1, id=number) / Raw(body)) for number in range(4000)]
+else:
+    out = L3RawSocket()
+    made = [bytes(IP(dst=target, proto=17, flags="MF", id=number, src=f"10.71.1.{100 + number % 100}") / Raw(body)) for number in range(4000)]
+for number, packet in enumerate(made):
+    out.outs.sendto(packet, (target, 0))
+    if number % 20 == 0:
+        time.sleep(0.01)
+"""
+LISTEN = """
+import json, socket, sys
+six = ":" in sys.argv[1]
+with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM) as bound:
+    bound.bind((sys.argv[1], 9999))
+    while True:
+        print(json.dumps(len(bound.recvfrom(70000)[0])), flush=True)
+"""
+SEND = """
+import socket, sys, time
+six = ":" in sys.argv[1]
+with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM) as out:
+    for _ in range(int(sys.argv[2])):
+        out.sendto(b"x" * 4000, (sys.argv[1], 9999))
+        time.sleep(0.01)
+"""
+
+
+@pytest.fixture(params=[4, 6])
+def neighbour(lab: Network, folder: Path, request: pytest.FixtureRequest) -> Iterator[tuple[int, Path]]:
+    """A second address behind the gateway that nobody protects, and who writes down what arrives there."""
+    version: int = request.param
+    for name, text in (("unfinished", UNFINISHED), ("listen", LISTEN), ("send", SEND)):
+        (folder / f"{name}.py").write_text(text)
+    lab.pbx.run(f"ip addr add {NEIGHBOUR[version]}/{24 if version == 4 else '64 nodad'} dev lan0")
+    log = folder / "arrived.log"
+    listener = lab.pbx.start(f"python3 {folder}/listen.py {NEIGHBOUR[version]}", log)
+    try:
+        wait_for(lambda: ":9999" in lab.pbx.run("ss -Hlun"), 10, "the neighbour")
+        yield version, log
+    finally:
+        listener.kill()
+        listener.wait()
+        lab.pbx.run(f"ip addr del {NEIGHBOUR[version]}/{24 if version == 4 else 64} dev lan0")
+
+
+def test_unfinished_fragments_for_the_pbx_cost_a_neighbour_nothing(
+    lab: Network, folder: Path, neighbour: tuple[int, Path]
+) -> None:
+    version, log = neighbour
+    with sensor(lab.gateway, folder, ONLY_THE_PBX) as running:
+        lab.outside.run(f"{sys.executable} {folder}/unfinished.py {PBX[version]}")
+        lab.outside.run(f"python3 {folder}/send.py {NEIGHBOUR[version]} {COUNT}")
+        wait_for(lambda: log.read_text().count("\n") >= COUNT, 5, "the neighbour's datagrams")
+        assert [json.loads(line) for line in log.read_text().splitlines()] == [4000] * COUNT
+        assert _tracked(lab.gateway) == 0
+        assert running.metric("sipsensor_packets_total") == 0
+
+
+def _tracked(space: Namespace) -> int:
+    """Connections that the kernel tracks in a namespace."""
+    status, text = space.attempt("cat /proc/sys/net/netfilter/nf_conntrack_count")
+    return int(text) if status == 0 else 0
