@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import ipaddress
 import itertools
 import os
 import time
@@ -16,12 +17,13 @@ from typing import cast
 
 from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Settings
-from sipsensor.decide.ledger import Ledger
+from sipsensor.decide.ledger import Ladder, Ledger
 from sipsensor.decide.policy import Policy
+from sipsensor.decide.safety import Net, Safety
 from sipsensor.decide.trust import Trust
 from sipsensor.detect import DETECTORS
 from sipsensor.detect.base import Detector, Services
-from sipsensor.engine import Engine
+from sipsensor.engine import Engine, ignore
 from sipsensor.export.events import Summary
 from sipsensor.fastpath import examine, tables
 from sipsensor.model import Action, Decision, Mode, Rule, Verdict
@@ -29,11 +31,10 @@ from sipsensor.reassembly.assembler import Assembler
 from sipsensor.signatures import SignatureError, SignatureSet, compile_signatures, load
 from sipsensor.sources.pcap import Batch, Capture, packets
 from sipsensor.sources.pcap.base import RECORD
-from sipsensor.track.challenges import Challenges
-from sipsensor.track.standing import Standings
 from sipsensor.track.direction import Directions
+from sipsensor.track.ends import Ends
+from sipsensor.track.standing import Standings
 from sipsensor.track.tracker import Tracker
-from sipsensor.track.transactions import Transactions
 
 REPLAY_SEED = b"sipsensor-replay"
 """Keys the hashes of a replay, so that a file gives the same result each time. A live sensor takes a random one."""
@@ -76,17 +77,36 @@ def build_engine(  # noqa: PLR0913 - what a source needs differs, by name
         _networks("network.protected", settings.network.public, protected or settings.network.protected)
     )
     on_stranger, on_trusted = settings.failure.on_error
+    bans = settings.bans
+    standings = Standings()
+    ends = Ends(_networks("network.proxies", settings.network.proxies))
+    ladder = Ladder(
+        bans.first, bans.factor, bans.longest, bans.memory, bans.probe, network=bans.network, grace=bans.grace
+    )
+    trunks = [text for text in settings.trust.trunks if is_network(text)]
+    allowlist = _networks("trust.allowlist", settings.trust.allowlist)
+    trust = Trust(allowlist, trunks, settings.trust.emergency)
     return Engine(
         examiner=examiner,
         assembler=Assembler(examiner),
-        tracker=Tracker(directions, Transactions(), Challenges(), Standings()),
-        ledger=Ledger({rule.id: rule for rule in rules_of(detectors)}),
+        tracker=Tracker(directions, standings=standings, ends=ends),
+        ledger=Ledger({rule.id: rule for rule in rules_of(detectors)}, ladder, bans.entries),
+        safety=Safety(standings, Net(settings.safety.share, settings.safety.phones, settings.safety.window)),
         detectors=[wrap(detector) for detector in detectors] if wrap else detectors,
-        policy=Policy(mode or settings.mode, Trust(_networks("trust.allowlist", settings.trust.allowlist)), actions),
+        policy=Policy(mode or settings.mode, trust, actions),
         on_error=(on_stranger.verdict, on_trusted.verdict),
         on_unseen=settings.failure.on_full[0].verdict,
-        **({} if report_error is None else {"report_error": report_error}),
+        report_error=report_error or ignore,
     )
+
+
+def is_network(text: str) -> bool:
+    """An address or a network, and no name."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def build_detectors(settings: Settings, signatures: SignatureSet) -> list[Detector]:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from sipsensor.counters import Counters
 from sipsensor.decide.policy import severest
+from sipsensor.decide.safety import Safety
+from sipsensor.decide.score import Scores
 from sipsensor.detect.kinds import KindTable
-from sipsensor.model import Arrival, Decision, Direction, Outcome, Reason, Verdict
+from sipsensor.model import Arrival, Decision, Direction, Mode, Reason, Verdict
 from sipsensor.protocols import sip
 
 if TYPE_CHECKING:
@@ -34,8 +36,8 @@ _INWARD = Direction.INBOUND
 _ACCEPT = Verdict.ACCEPT
 
 
-def _ignore(_examined: examine.Examined, _error: BaseException) -> None:
-    pass
+def ignore(_examined: examine.Examined, _error: BaseException) -> None:
+    """Whoever does not ask hears nothing."""
 
 
 class Engine:
@@ -54,9 +56,11 @@ class Engine:
         detectors: Sequence[Detector],
         policy: Policy,
         ledger: Ledger,
+        safety: Safety | None = None,
+        scores: Scores | None = None,
         on_error: tuple[Verdict, Verdict] = (Verdict.DROP, Verdict.ACCEPT),
         on_unseen: Verdict = Verdict.DROP,
-        report_error: Callable[[examine.Examined, BaseException], None] = _ignore,
+        report_error: Callable[[examine.Examined, BaseException], None] = ignore,
     ) -> None:
         self.examiner = examiner
         self.assembler = assembler
@@ -64,6 +68,8 @@ class Engine:
         self.detectors = tuple(detectors)
         self.policy = policy
         self.ledger = ledger
+        self.safety = safety or Safety(tracker.standings)
+        self.scores = scores or Scores()
         self.kinds = KindTable(self.detectors)
         self.counters = Counters()
         self.on_error = on_error
@@ -87,6 +93,10 @@ class Engine:
         """Free memory. ``now`` is in the time of the packets."""
         self.assembler.tick(now)
         self.tracker.tick(now)
+        self.ledger.tick(now)
+        self.policy.trust.tick(now)
+        if self.safety.tick(now):
+            self.policy.mode = Mode.OBSERVE
         for detector in self.detectors:
             detector.tick(now)
 
@@ -95,6 +105,7 @@ class Engine:
         yield from self.assembler.tables()
         yield from self.tracker.tables()
         yield from self.ledger.tables()
+        yield from self.scores.tables()
         for detector in self.detectors:
             yield from detector.tables()
 
@@ -126,30 +137,49 @@ class Engine:
         self.counters.count_message(observation)
         if self.policy.trust.exempts(observation):
             return self.policy.exempt(observation)
-        if observation.request is not None and observation.outcome == Outcome.ACCEPTED and observation.account_key:
-            self.ledger.lift(observation.account_key, observation.request.network)
+        self.ledger.accepted(observation)
         decision = self._decide(observation)
+        if observation.grant is not None:
+            decision.grants = (observation.grant,)
         for learner in self.kinds.learners[observation.kind]:
             learner.observe(observation)
         return decision
 
     def _decide(self, observation: Observation) -> Decision:
         """Shapes first, then cuts in force, then behaviour: what dies anyway is charged to nobody (DESIGN 6)."""
-        decision = self.policy.decide(observation, self._detect(observation, self.kinds.shapes))
-        if decision.verdict:
+        shapes = self._detect(observation, self.kinds.shapes)
+        decision = self.policy.decide(observation, shapes, self.scores.add(observation, shapes) if shapes else None)
+        asks = observation.direction == _INWARD and observation.message.is_request
+        if not decision.verdict and asks and not self.policy.trust.spares(observation):
+            rule = self.ledger.in_force(observation)
+            if rule is not None:
+                decision = self.policy.drop(rule.reason, rule, decision.alerts, observation)
+                self.safety.cut(observation.ts)
+        if not decision.verdict:
+            decision = self._behaviour(observation, decision)
+        if decision.verdict and asks:
             self.tracker.dropped(observation)
-            return decision
-        rule = self.ledger.in_force(observation) if observation.direction == _INWARD and observation.message.is_request else None
-        if rule is not None:
-            self.tracker.dropped(observation)
-            return self.policy.drop(rule.reason, rule, decision.alerts, observation)
-        more = self.policy.decide(observation, self._detect(observation, self.kinds.judges))
-        if more.verdict:
-            self.tracker.dropped(observation)
-            more.cuts = tuple(self.ledger.cut(observation, alert.scope, alert.rule) for alert in more.alerts if alert.scope is not None)
-        more.alerts = decision.alerts + more.alerts
-        more.rule = more.rule or decision.rule
-        return more
+        return decision
+
+    def _behaviour(self, observation: Observation, before: Decision) -> Decision:
+        """What detectors say, after what shapes said."""
+        if observation.has_credentials:
+            observation.offender = self.ledger.is_offender(observation)
+        decision = self.policy.decide(observation, self._detect(observation, self.kinds.judges))
+        if decision.verdict and self.policy.trust.spares(observation):
+            decision = self.policy.spare(decision)
+        elif decision.verdict and decision.alerts:
+            decision.cuts = tuple(
+                cut
+                for alert in decision.alerts
+                if alert.scope is not None
+                for cut in self.ledger.cut(observation, alert.scope, alert.rule)
+            )
+            if decision.cuts:
+                self.safety.cut(observation.ts)
+        decision.alerts = before.alerts + decision.alerts
+        decision.rule = decision.rule or before.rule
+        return decision
 
     def _detect(self, observation: Observation, table: Sequence[Sequence[Detector]]) -> Sequence[Alert]:
         alerts: list[Alert] = []

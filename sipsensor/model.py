@@ -177,31 +177,48 @@ class Observation:
     """
 
     __slots__ = (
-        "account",
         "account_key",
-        "called",
+        "accounts_at",
+        "blind",
+        "call_key",
+        "call_known",
         "direction",
+        "end",
         "examined",
         "excused",
+        "grant",
         "has_credentials",
         "kind",
         "known",
         "message",
         "name_key",
         "name_known",
+        "offender",
         "outcome",
         "port_key",
         "proof",
         "protocol",
+        "relieved",
         "repeats",
         "request",
+        "sender_key",
         "source_key",
+        "stale",
+        "stalled",
         "standing",
         "transaction",
         "ts",
     )
 
-    def __init__(self, message: Any, examined: Any, protocol: int, direction: int, kind: int, standing: int) -> None:  # noqa: ANN401
+    def __init__(  # noqa: PLR0915 - all that is known, by name
+        self,
+        message: Any,  # noqa: ANN401
+        examined: Any,  # noqa: ANN401
+        protocol: int,
+        direction: int,
+        kind: int,
+        standing: int,
+    ) -> None:
         self.message = message
         self.examined = examined
         self.protocol = protocol
@@ -209,22 +226,51 @@ class Observation:
         self.kind = kind
         self.standing = standing
         self.ts: int = examined.ts
-        self.source_key: int = examined.source_key
         self.transaction: int = examined.transaction_key
+        self.source_key = 0
+        """What counts as one source: the remote IPv4 address, the /64 of a remote IPv6 one."""
+        self.port_key = 0
+        """The remote ``address . port``."""
+        self.sender_key = 0
+        """What the limits of strangers count by: ``address . port``, IPv6 per /64."""
+        self.end: Any = None
+        """The remote end, where these keys come from."""
         self.repeats = 0
+        """Datagrams with the same transaction and credentials before this one."""
         self.outcome: int = 0
-        self.account: bytes | None = None
-        self.called: bytes | None = None
         self.has_credentials = False
         self.account_key = 0
-        self.port_key = 0
-        self.proof = 0
-        self.known = False
+        """The name that the credentials are for; in an answer, those of its request."""
         self.name_key = 0
+        """The user that the request is from."""
+        self.proof = 0
+        """What the credentials' nonce says of the sender: a ``track.challenges.Proof``."""
+        self.known = False
+        """The PBX accepted this account from this source before."""
+        self.call_known = False
+        """… and it goes on with the Call-ID of that registration, which only those who saw it know."""
         self.name_known = False
+        """The PBX accepted this account before, from anywhere."""
+        self.relieved = False
+        """Limits of strangers are not for him: the account is known from here, or trusted at this very ``address . port``."""
+        self.accounts_at = 0
+        """How many accounts the PBX accepted from this source: an office has many. Where there are credentials, or were in the request."""
+        self.call_key = 0
+        """The Call-ID. Where there are credentials."""
+        self.offender = False
+        """Its source was cut before."""
+        self.stale = False
+        """In an answer: the nonce was old, which says nothing of the password."""
+        self.stalled = False
+        """The PBX answers nobody at the moment."""
+        self.blind = False
+        """The PBX's answers do not come by here."""
         self.excused = False
         """The ledger lets this one try: no budget is charged."""
         self.request: Any = None
+        """In an answer of the PBX: the request that it answers, as it was remembered."""
+        self.grant: Grant | None = None
+        """In an answer of the PBX: whom it makes trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,12 +315,23 @@ class Cut:
     since: int
     until: int
     account: bytes | None = None
+    times: int = 1
+    """How often it was cut, this time among them."""
+
+
+class Grant(NamedTuple):
+    """Somebody became trusted: his address (16 bytes) and port, and until when."""
+
+    standing: Standing
+    address: bytes
+    port: int
+    until: int
 
 
 class Decision:
     """What the policy says of one packet. ``verdict`` holds whatever the mode; what is done with the packet is ``effect``."""
 
-    __slots__ = ("alerts", "cuts", "effect", "observation", "reason", "rule", "verdict")
+    __slots__ = ("alerts", "cuts", "effect", "grants", "observation", "reason", "rule", "verdict")
 
     def __init__(  # noqa: PLR0913  (the parts of a decision, by name)
         self,
@@ -294,6 +351,7 @@ class Decision:
         self.cuts = cuts
         self.observation = observation
         self.effect = verdict if effect is None else effect
+        self.grants: tuple[Grant, ...] = ()
 
 
 # --- kinds -------------------------------------------------------------------------------------------------------------------------
@@ -338,6 +396,22 @@ class Limit:
     seconds: int
 
 
+class Bounded(Protocol):
+    """What every bounded table tells of itself."""
+
+    @property
+    def fill(self) -> int:
+        """Entries held."""
+
+    @property
+    def capacity(self) -> int:
+        """Entries that it can hold."""
+
+    @property
+    def evictions(self) -> int:
+        """Entries that had to make room for others since the start."""
+
+
 class Table(NamedTuple):
     """How full a bounded table is. Whoever has one names it; metrics and ``status`` show all of them."""
 
@@ -347,6 +421,11 @@ class Table(NamedTuple):
     evictions: int
     """Entries that had to make room for others since the start."""
 
+    @classmethod
+    def of(cls, name: str, table: Bounded) -> Table:
+        """As full as it is now."""
+        return cls(name, table.fill, table.capacity, table.evictions)
+
 
 class Message(Protocol):
     """What every protocol's view of a message offers to the tracker."""
@@ -355,3 +434,8 @@ class Message(Protocol):
     what: int
     """The third part of its kind."""
     is_request: bool
+    has_credentials: bool
+    account: bytes | None
+    """The name that its credentials are for, else the user that it registers."""
+    called: bytes | None
+    """The number or name that is called."""

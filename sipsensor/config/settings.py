@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from sipsensor.model import Action, Limit, Mode, Verdict
 
@@ -61,6 +63,24 @@ def section(kind: type[Any], doc: str) -> Any:  # noqa: ANN401
     return field(default_factory=kind, metadata={"doc": doc, "unit": ""})
 
 
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def seconds_of(text: object) -> object:
+    """A duration as seconds: "90s", "10m", "12h", "7d", "2w". Anything but text is left as it is. Raises ValueError for other text."""
+    if not isinstance(text, str):
+        return text
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit()) or unit not in _SECONDS:
+        raise ValueError(f"{text!r} is no duration")
+    return int(number) * _SECONDS[unit]
+
+
+Duration = Annotated[int, BeforeValidator(seconds_of)]
+"""Seconds; in the file as "10m", or a number of seconds."""
+_LONGEST = 366 * 86400
+
+
 def no_entries() -> Mapping[str, Any]:
     """An empty mapping that nobody can fill."""
     return MappingProxyType({})
@@ -81,6 +101,11 @@ class NetworkSettings:
         "gateway: interfaces that lead to the protected networks; empty means: found by the routes",
         "list of interfaces",
     )
+    proxies: tuple[str, ...] = setting(
+        (),
+        "SBCs, proxies or balancers in front that carry many clients: the client is the one whom their Via names",
+        "list of networks",
+    )
     public: tuple[str, ...] = setting((), "our public addresses behind 1:1 NAT; protected as well", "list of networks")
     sip_ports: tuple[int, ...] = setting(
         (5060,), "ports on which every payload is read as SIP and which are queued", "list of ports", low=1, high=65535
@@ -95,6 +120,12 @@ class TrustSettings:
     """Who is believed because the operator says so."""
 
     allowlist: tuple[str, ...] = setting((), "exempt from everything: never judged, never dropped", "list of networks")
+    trunks: tuple[str, ...] = setting(
+        (), "providers: no limits and no cuts, but signatures and shapes still hold", "list of networks or names"
+    )
+    emergency: tuple[str, ...] = setting(
+        ("112", "911"), "called numbers that are never dropped for limits, cuts or overload", "list of numbers"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +186,62 @@ class LimitSettings:
         100, "packets kept in the quarantine capture, because the engine failed on them", "packets", low=0, high=100000
     )
     quarantine_bytes: int = setting(1048576, "size of the quarantine capture", "bytes", low=0, high=1073741824)
+
+
+class Enforcer(StrEnum):
+    """Who makes cuts real in the kernel. ``dry-run``: nobody; what would be done is only told."""
+
+    NFTABLES = "nftables"
+    DRY_RUN = "dry-run"
+
+
+@dataclass(frozen=True, slots=True)
+class BanSettings:
+    """How long cuts last, and who makes them real in the kernel."""
+
+    enforcer: Enforcer = setting(
+        Enforcer.NFTABLES, '"nftables": cuts of sources go into a kernel set; "dry-run": the sensor alone drops'
+    )
+    first: Duration = setting(600, "the first cut", "duration", low=1, high=_LONGEST)
+    factor: int = setting(4, "each next cut is so many times longer", "factor", low=1, high=1000)
+    longest: Duration = setting(7 * 86400, "no cut is longer", "duration", low=1, high=_LONGEST)
+    memory: Duration = setting(
+        30 * 86400, "for which an offence is remembered after its cut", "duration", low=1, high=_LONGEST
+    )
+    probe: Duration = setting(
+        30,
+        "a cut account that was accepted from there before may try once in this time",
+        "duration",
+        low=1,
+        high=_LONGEST,
+    )
+    network: int = setting(
+        8,
+        "sources of one network (IPv4 /24, IPv6 /48) that are cut in an hour before the network is",
+        low=2,
+        high=1 << 20,
+    )
+    grace: Duration = setting(3600, "for which whom you unban is not cut again", "duration", low=0, high=_LONGEST)
+    entries: int = setting(65536, "cuts and offences remembered", "entries", low=8, high=1 << 24)
+
+
+@dataclass(frozen=True, slots=True)
+class SafetySettings:
+    """When the sensor falls back to observe by itself, because phones vanish after a cut."""
+
+    share: int = setting(
+        30, "of the registered phones that must be missing; 0 switches the net off", "percent", low=0, high=100
+    )
+    phones: int = setting(5, "so many at least", "phones", low=1, high=1 << 20)
+    window: Duration = setting(900, "for which a cut is held to be the cause", "duration", low=1, high=_LONGEST)
+
+
+@dataclass(frozen=True, slots=True)
+class StateSettings:
+    """What outlives a restart: cuts, offences, who is trusted and known."""
+
+    database: str = setting("/var/lib/sipsensor/state.db", "SQLite file, mode 0600; empty keeps nothing", "path")
+    history: Duration = setting(28 * 86400, "for which cuts that are over stay in it", "duration", low=1, high=_LONGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +305,9 @@ class Settings:
         FailureSettings, "what happens to packets that were not judged: [for strangers, for the trusted]"
     )
     limits: LimitSettings = section(LimitSettings, "caps of what grows with the traffic")
+    bans: BanSettings = section(BanSettings, "how long cuts last, and who makes them real")
+    safety: SafetySettings = section(SafetySettings, "when the sensor falls back to observe by itself")
+    state: StateSettings = section(StateSettings, "what outlives a restart")
     detectors: Mapping[str, Any] = field(
         default_factory=no_entries, metadata={"doc": "a section for each detector", "unit": ""}
     )

@@ -1,8 +1,9 @@
 """Who is cut, from the moment of the decision: the one truth that the kernel's sets copy (DESIGN 5).
 
-A cut covers one account from one source, or a source. It goes on while whoever is cut goes on trying, so no pace gains a try. Who comes back
-after it is on parole: one try, and then the next cut, which is longer (the ladder). An account that was accepted from that source before
-gets a probe now and then, so that a corrected password works soon.
+A cut covers one account from one source, a source, or its network. It needs evidence that nobody can send in another's name. An account's
+cut goes on while whoever is cut goes on trying on nonces of his own, so no pace gains a try. Who comes back after it is on parole: one try,
+and then the next cut, which is longer (the ladder). An account that was accepted from that source before gets a probe now and then, so that
+a corrected password works soon. The operator's bans and his word that somebody is to be spared stand above all that.
 """
 
 from __future__ import annotations
@@ -11,40 +12,88 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from sipsensor.fastpath import tables
-from sipsensor.model import NANOSECONDS, Cut, Scope, Table
+from sipsensor.model import (
+    NANOSECONDS,
+    Action,
+    Confidence,
+    Cut,
+    Family,
+    Outcome,
+    Reason,
+    Rule,
+    Scope,
+    Table,
+)
+from sipsensor.track.challenges import Proof
 from sipsensor.track.standing import pair_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from sipsensor.model import Observation, Rule
+    from sipsensor.model import Observation
 
-_SCOPES = (Scope.ACCOUNT, Scope.SOURCE)
-_SOURCE_SALT = 0x5B
+SCOPES = (Scope.FLOW, Scope.ACCOUNT, Scope.SOURCE, Scope.NETWORK)
+"""By number, as they are kept."""
+_ACCOUNT, _SOURCE, _NETWORK = 1, 2, 3
+_SALTS = (0, 0, 0x5B5B5B5B5B5B5B5B, 0x3C3C3C3C3C3C3C3C)
 """A source's key beside the same source's key with an account."""
+ORDER = Rule(
+    5900,
+    "probe.operator.ban",
+    "Banned by the operator",
+    Family.PROBE,
+    3,
+    Confidence.HIGH,
+    Action.DROP,
+    Reason.BANNED,
+    spoofable=False,
+)
+"""What answers for a drop that the operator ordered."""
+MANY = Rule(
+    5901,
+    "probe.network.sources",
+    "Many sources of one network were cut",
+    Family.PROBE,
+    2,
+    Confidence.MEDIUM,
+    Action.DROP,
+    Reason.BANNED,
+    spoofable=False,
+)
+"""What answers for the cut of a network."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """How long cuts last: ``first`` seconds, ``factor`` times longer at each repetition, at most ``longest``; remembered for ``memory``."""
+    """How long cuts last, all in seconds: ``first``, ``factor`` times longer at each repetition, at most ``longest``; remembered for
+    ``memory``.
+    """
 
     first: int = 600
     factor: int = 4
     longest: int = 7 * 86400
     memory: int = 30 * 86400
     probe: int = 30
-    """Seconds before the first probe of an account that was accepted from there before; each next one waits twice as long …"""
+    """Before the first probe of an account that was accepted from there before; each next one waits twice as long …"""
     probe_longest: int = 55
     """… but no longer than this, so that a corrected password is in within a minute."""
+    network: int = 8
+    """Sources of one network (IPv4 /24, IPv6 /48) that are cut within ``network_seconds`` before the network is."""
+    network_seconds: int = 3600
+    grace: int = 3600
+    """For which whom the operator unbanned is not cut again."""
 
     def seconds(self, times: int) -> int:
         """Of the cut after so many before it."""
-        return min(self.first * self.factor ** min(times, 32), self.longest)
+        length: int = self.first * self.factor ** min(times, 32)
+        return min(length, self.longest)
 
 
 class Held(NamedTuple):
     """What is kept of one cut. It outlives the cut, as a record of the offence."""
 
+    scope: int
+    """Index into ``SCOPES``."""
     rule: int
     since: int
     until: int
@@ -55,57 +104,161 @@ class Held(NamedTuple):
     probes: int
     parole: int
     """1 once the try that a repeat offender has after a cut was used."""
+    account: int
+    """The account's key; 0 for a source or a network."""
+    high: int
+    """The address as two numbers: 16 bytes, IPv4 as ::ffff:a.b.c.d."""
+    low: int
+    kernel: int
+    """1 where the kernel may drop it: not for who is behind a proxy."""
+
+    @property
+    def address(self) -> bytes:
+        """As 16 bytes."""
+        return self.high.to_bytes(8, "big") + self.low.to_bytes(8, "big")
 
 
 class Ledger:
-    """Cuts by key. ``rules`` are all that may cut, by number."""
+    """Cuts by key. ``rules`` are all that may cut, by number. Kept over restarts: ``table`` and ``spared``."""
 
     def __init__(self, rules: Mapping[int, Rule], ladder: Ladder | None = None, capacity: int = 65_536) -> None:
-        self.rules = rules
+        self.rules = {**rules, ORDER.id: ORDER, MANY.id: MANY}
         self.ladder = ladder or Ladder()
-        self.table = tables.Records(capacity, len(Held._fields))
+        self.table = tables.Records(capacity, len(Held._fields), kept=True)
+        self.spared = tables.Records(1024, 1, kept=True)
+        self.orders: dict[str, int] = {}
+        """Networks that the operator banned, and until when."""
+        self._ordered = tables.Networks()
+        self._networks = tables.RateTable(8192, [(self.ladder.network, self.ladder.network_seconds)])
 
-    def cut(self, observation: Observation, scope: Scope, rule: Rule) -> Cut:
-        """Cut what this observation is of, from now on."""
-        key, now = _key(scope, observation), observation.ts
-        held = self._held(key, now)
-        times = held.times if held else 0
-        until = now + self.ladder.seconds(times) * NANOSECONDS
-        self._put(key, now, Held(rule.id, now, until, times + 1, now, 0, 0))
-        return Cut(scope, observation.examined.src, rule, now, until, observation.account if scope is Scope.ACCOUNT else None)
+    # --- while packets are judged
+
+    def cut(self, observation: Observation, scope: Scope, rule: Rule) -> list[Cut]:
+        """Cut what this observation is of, from now on. Empty for whom the operator spares."""
+        if self.spared.get(observation.source_key, observation.ts) is not None:
+            return []
+        made = [self._cut(observation, SCOPES.index(scope), rule)]
+        if scope is Scope.SOURCE and self._networks.charge(_key(_NETWORK, observation), observation.ts):
+            made.append(self._cut(observation, _NETWORK, MANY))
+        return made
 
     def in_force(self, observation: Observation) -> Rule | None:
-        """The rule whose cut covers this request. A try under a cut makes it last; one after it is the only one (parole)."""
+        """The rule whose cut covers this request. A proven try for a cut account makes its cut last; one after it is the only one."""
         now = observation.ts
-        for scope in _SCOPES if observation.account_key else (Scope.SOURCE,):
-            key = _key(scope, observation)
-            held = self._held(key, now)
-            if held is None:
-                continue
-            if now < held.until:
-                if scope is Scope.ACCOUNT and self._probes(observation, held, key):
-                    observation.excused = True
-                    continue
-                self._put(key, now, held._replace(until=max(held.until, now + self._length(held))))
-                return self.rules[held.rule]
-            if observation.has_credentials and scope is Scope.ACCOUNT:
-                if held.parole:
-                    self.cut(observation, scope, self.rules[held.rule])
-                    return self.rules[held.rule]
-                self._put(key, now, held._replace(parole=1))
-                observation.excused = True
-        return None
+        if self.orders and self._ordered.contains(observation.end.text[0]):
+            return ORDER
+        if self.spared.get(observation.source_key, now) is not None:
+            return None
+        if observation.account_key:
+            rule = self._account_in_force(observation, now)
+            if rule is not None:
+                return rule
+        return None if observation.relieved else self._source_in_force(observation, now)
 
-    def lift(self, account: int, network: int) -> bool:
-        """The PBX accepted that account from there: nothing of it is cut any longer. True when something was."""
-        key = pair_key(account, network)
-        was = self.table.get(key, 0) is not None
-        self.table.forget(key)
+    def accepted(self, observation: Observation) -> bool:
+        """The PBX accepted this request's account from its source: nothing of it is cut any longer. True when something was."""
+        request = observation.request
+        if request is None or observation.outcome != Outcome.ACCEPTED or not request.account:
+            return False
+        key = pair_key(request.account, request.source)
+        was = self.table.get(key, observation.ts) is not None
+        if was:
+            self.table.forget(key)
         return was
+
+    # --- orders, between packets
+
+    def ban(self, network: str, until: int) -> None:
+        """The operator bans a network (as ``ipaddress`` writes it) until then. Raises ValueError for text that is none."""
+        self._ordered = tables.Networks([*self.orders, network])
+        self.orders[network] = until
+
+    def unban(self, address: bytes, source: int, now: int) -> list[Held]:
+        """Lift every cut of that address (16 bytes), bans of the operator's that are this address alone included, and spare it for the
+        grace time.
+        """
+        self.spared.put(source, now, now + self.ladder.grace * NANOSECONDS, (now,))
+        lifted = [held for key, held in self.cuts(now) if held.address == address]
+        for key, held in list(self.cuts(now)):
+            if held.address == address:
+                self.table.forget(key)
+        return lifted
+
+    def withdraw(self, network: str) -> bool:
+        """Take the operator's own ban of that network back. False when there is none."""
+        found = self.orders.pop(network, None) is not None
+        self._ordered = tables.Networks(list(self.orders))
+        return found
+
+    def cuts(self, now: int, *, over: bool = False) -> Iterator[tuple[int, Held]]:
+        """Key and facts of every cut in force; ``over``: also of those that are over and still remembered."""
+        for key, _, _, numbers in self.table.entries(now):
+            held = Held(*numbers)
+            if over or held.until > now:
+                yield key, held
+
+    def tick(self, now: int) -> None:
+        """Orders that ran out go."""
+        gone = [network for network, until in self.orders.items() if until <= now]
+        for network in gone:
+            self.withdraw(network)
+
+    def kept(self) -> Mapping[str, tables.Records]:
+        """What outlives a restart, by name. Orders of the operator are kept by who has them written."""
+        return {"ledger": self.table, "spared": self.spared}
 
     def tables(self) -> Sequence[Table]:
         """Cuts in force, and offences remembered."""
-        return [Table("ledger", self.table.fill, self.table.capacity, self.table.evictions)]
+        return [Table.of(name, table) for name, table in self.kept().items()]
+
+    # --- inside
+
+    def _account_in_force(self, observation: Observation, now: int) -> Rule | None:
+        key = _key(_ACCOUNT, observation)
+        held = self._held(key, now)
+        if held is None:
+            return None
+        own = observation.proof == Proof.OWN
+        if now < held.until:
+            if own and self._probes(observation, held, key):
+                observation.excused = True
+                return None
+            if own:  # who has no nonce of his own may be anybody
+                self._put(key, now, held._replace(until=max(held.until, now + self._length(held))))
+            return self.rules.get(held.rule, MANY)
+        if own:
+            if held.parole:
+                rule = self.rules.get(held.rule, MANY)
+                self._cut(observation, _ACCOUNT, rule)
+                return rule
+            self._put(key, now, held._replace(parole=1))
+            observation.excused = True
+        return None
+
+    def _source_in_force(self, observation: Observation, now: int) -> Rule | None:
+        for scope in (_SOURCE, _NETWORK):
+            held = self._held(_key(scope, observation), now)
+            if held is not None and now < held.until:
+                return self.rules.get(held.rule, MANY)
+        return None
+
+    def is_offender(self, observation: Observation) -> bool:
+        """Whether its source was cut before: its budget is 1."""
+        return self._held(_key(_SOURCE, observation), observation.ts) is not None
+
+    def _cut(self, observation: Observation, scope: int, rule: Rule) -> Cut:
+        key, now, end = _key(scope, observation), observation.ts, observation.end
+        held = self._held(key, now)
+        times = held.times if held else 0
+        until = now + self.ladder.seconds(times) * NANOSECONDS
+        address, _ = end.text
+        high, low = int.from_bytes(address[:8], "big"), int.from_bytes(address[8:], "big")
+        account = observation.account_key if scope == _ACCOUNT else 0
+        self._put(
+            key, now, Held(scope, rule.id, now, until, times + 1, now, 0, 0, account, high, low, int(not end.behind))
+        )
+        name = observation.message.account if scope == _ACCOUNT else None
+        return Cut(SCOPES[scope], address, rule, now, until, name, times + 1)
 
     def _probes(self, observation: Observation, held: Held, key: int) -> bool:
         wait = min(self.ladder.probe << min(held.probes, 10), self.ladder.probe_longest) * NANOSECONDS
@@ -125,8 +278,11 @@ class Ledger:
         self.table.put(key, now, held.until + self.ladder.memory * NANOSECONDS, held)
 
 
-def _key(scope: Scope, observation: Observation) -> int:
-    if scope is Scope.ACCOUNT:
+def _key(scope: int, observation: Observation) -> int:
+    if scope == _ACCOUNT:
         return pair_key(observation.account_key, observation.source_key)
-    return observation.source_key ^ _SOURCE_SALT
-
+    if scope == _SOURCE:
+        return int(observation.source_key ^ _SALTS[_SOURCE])
+    if observation.end.behind:
+        return int(observation.source_key ^ _SALTS[_NETWORK])
+    return int(observation.examined.prefix_key(False, 3, 6) ^ _SALTS[_NETWORK])  # noqa: FBT003 - a compiled function's flag

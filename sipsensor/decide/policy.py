@@ -31,12 +31,12 @@ class Policy:
         """What this rule does here."""
         return self._actions.get(rule.slug, rule.action)
 
-    def decide(self, observation: Observation, alerts: Sequence[Alert]) -> Decision:
-        """The decision on one message."""
+    def decide(self, observation: Observation, alerts: Sequence[Alert], tipped: Alert | None = None) -> Decision:
+        """The decision on one message. ``tipped`` is an alert that drops though its rule alone would not: its score is reached."""
         if not alerts:
             return Decision(_ACCEPT, Reason.NONE, observation=observation)
         standing = tuple(alert for alert in alerts if self.action_of(alert.rule) is not Action.OFF)
-        dropping = [alert.rule for alert in standing if self.action_of(alert.rule) is Action.DROP]
+        dropping = [alert.rule for alert in standing if alert is tipped or self.action_of(alert.rule) is Action.DROP]
         if not dropping:
             rule = min((alert.rule for alert in standing), key=_rank, default=None)
             return Decision(_ACCEPT, Reason.NONE, rule=rule, alerts=standing, observation=observation)
@@ -52,6 +52,12 @@ class Policy:
     ) -> Decision:
         """A drop, which in observe mode is only said."""
         return Decision(_DROP, reason, rule=rule, alerts=alerts, observation=observation, effect=self.effect(_DROP))
+
+    def spare(self, decision: Decision) -> Decision:
+        """The same alerts, and the packet goes through: an emergency call."""
+        return Decision(
+            _ACCEPT, Reason.NONE, rule=decision.rule, alerts=decision.alerts, observation=decision.observation
+        )
 
     def exempt(self, observation: Observation) -> Decision:
         """The decision on a message of an allowlisted source."""

@@ -1,21 +1,36 @@
-"""Who is exempt: the operator's allowlist, and nobody else (DESIGN 6). Trust lifts limits, never a signature or a malformed shape."""
+"""Who is exempt because the operator says so (DESIGN 6): his allowlist from everything, his trunks and emergency calls from limits and
+cuts.
+
+Trust lifts limits, never a signature or a malformed shape.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.model import Direction
+from sipsensor.fastpath import names, tables
+from sipsensor.model import Direction, Standing
 
 if TYPE_CHECKING:
-    from sipsensor.fastpath import examine, tables
+    from collections.abc import Iterable
+
+    from sipsensor.fastpath import examine
     from sipsensor.model import Observation
+
+_INVITE = names.METHODS.index(b"INVITE")
 
 
 class Trust:
-    """Knows the allowlist."""
+    """Knows the allowlist, the trunks and the emergency numbers. Trunks and the operator's orders may change between packets."""
 
-    def __init__(self, allowlist: tables.Networks) -> None:
+    def __init__(self, allowlist: tables.Networks, trunks: Iterable[str] = (), emergency: Iterable[str] = ()) -> None:
         self.allowlist = allowlist
+        self.emergency = frozenset(number.encode() for number in emergency)
+        self.trunks = tables.Networks(list(trunks))
+        """Providers: networks and addresses of the configuration, and what its names stand for at the moment."""
+        self.orders: dict[str, int] = {}
+        """Networks that the operator trusts by order, and until when."""
+        self._ordered = tables.Networks()
 
     def exempts(self, observation: Observation) -> bool:
         """Whether the remote end of this message is allowlisted."""
@@ -25,3 +40,36 @@ class Trust:
         """The same of a packet that is no message, or not a whole one."""
         inbound = direction == Direction.INBOUND
         return examined.src_in(self.allowlist) if inbound else examined.dst_in(self.allowlist)
+
+    def spares(self, observation: Observation) -> bool:
+        """Whether limits and cuts are not for this request: it comes from a trunk, from whom the operator trusts, or it is an
+        emergency call.
+
+        Of an emergency call that brings credentials for an account unknown from there, only the challenge is free: else it is a way to
+        guess.
+        """
+        if (self.trunks and observation.examined.src_in(self.trunks)) or (
+            self.orders and self._ordered.contains(observation.end.text[0])
+        ):
+            return True
+        if observation.message.what != _INVITE or not self.emergency:
+            return False
+        if observation.has_credentials and not observation.known and observation.standing != Standing.TRUSTED:
+            return False
+        return observation.message.called in self.emergency
+
+    def trust(self, network: str, until: int) -> None:
+        """The operator trusts a network until then. Raises ValueError for text that is none."""
+        self._ordered = tables.Networks([*self.orders, network])
+        self.orders[network] = until
+
+    def withdraw(self, network: str) -> bool:
+        """He does no longer. False when he did not."""
+        found = self.orders.pop(network, None) is not None
+        self._ordered = tables.Networks(list(self.orders))
+        return found
+
+    def tick(self, now: int) -> None:
+        """Orders that ran out go."""
+        for network in [network for network, until in self.orders.items() if until <= now]:
+            self.withdraw(network)

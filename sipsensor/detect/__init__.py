@@ -9,8 +9,9 @@ from typing import Final
 from sipsensor.detect.enumeration import Enumeration
 from sipsensor.detect.flood import Flood
 from sipsensor.detect.guessing import Guessing
+from sipsensor.detect.handshakes import Handshakes
 from sipsensor.detect.malformed import MalformedShapes
 from sipsensor.detect.scanner import Scanner
 
-DETECTORS: Final = (Scanner, MalformedShapes, Guessing, Enumeration, Flood)
+DETECTORS: Final = (Scanner, MalformedShapes, Guessing, Enumeration, Handshakes, Flood)
 """Every detector, in the order in which they judge."""

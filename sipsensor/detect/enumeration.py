@@ -1,8 +1,10 @@
 """Trying out account names: names that the PBX never accepted have a budget, one for each sender and one for all strangers together.
 
-A name is charged when a sender first uses it and given back when the PBX accepts its credentials, so an office that boots is charged for a
-moment only. Beyond the budgets only packets with such names are dropped: a known account can always be reached, from any address, and
-nobody is cut for what could have been sent in his name.
+A name is charged when a sender first uses it, and given back when the PBX takes the request: it accepts the credentials, lets the call
+ring,
+answers the OPTIONS. So an office that boots and a provider's callers are charged for a moment only. Beyond the budgets only packets with
+such names are dropped: a known account can always be reached, from any address, and nobody is cut for what could have been sent in his
+name.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sipsensor.detect.base import Services
-    from sipsensor.model import Observation
+    from sipsensor.model import Bounded, Observation
+    from sipsensor.track.transactions import Request
 
 _NAMED = tuple(
     names.METHODS.index(method)
@@ -47,18 +50,22 @@ class EnumerationSettings:
 
     action: Action | None = field(
         default=None,
-        metadata={"doc": "What all rules of this detector do, unless a rule says otherwise.", "unit": "off | alert | drop"},
+        metadata={
+            "doc": "What all rules of this detector do, unless a rule says otherwise.",
+            "unit": "off | alert | drop",
+        },
     )
     sender: Limit = field(
         default=Limit(20, 3600),
-        metadata={"doc": "New names from one address and port.", "unit": "count in seconds"},
+        metadata={"doc": "New names from one address and port (IPv6: from one /64).", "unit": "count in seconds"},
     )
     strangers: Limit = field(
-        default=Limit(100, 600),
-        metadata={"doc": "New names from all who are not trusted, together.", "unit": "count in seconds"},
+        default=Limit(100, 3600),
+        metadata={"doc": "New names from all senders together.", "unit": "count in seconds"},
     )
     entries: int = field(
-        default=65_536, metadata={"doc": "Senders and names remembered at a time.", "unit": "entries", "low": 8, "high": 1 << 24}
+        default=65_536,
+        metadata={"doc": "Senders and names remembered at a time.", "unit": "entries", "low": 8, "high": 1 << 24},
     )
 
 
@@ -81,7 +88,7 @@ class Enumeration:
     rules = (SENDER, STRANGERS)
     interests = (
         Interest(When.JUDGE, AppProtocol.SIP, Direction.INBOUND, _NAMED),
-        Interest(When.LEARN, AppProtocol.SIP, Direction.OUTBOUND, range(WHAT_STATUS + 2, WHAT_STATUS + 7)),
+        Interest(When.LEARN, AppProtocol.SIP, Direction.OUTBOUND, range(WHAT_STATUS + 1, WHAT_STATUS + 7)),
     )
 
     def __init__(self, settings: EnumerationSettings, _services: Services | None = None) -> None:
@@ -92,35 +99,49 @@ class Enumeration:
         self.used = tables.SeenTable(settings.entries, seconds)
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
-        """A new name: charge it. An accepted one: give it back."""
+        """A new name: charge it. One that the PBX deals with: give it back."""
         if observation.direction == Direction.OUTBOUND:
-            self._refund(observation)
+            if observation.request is not None and observation.outcome == Outcome.ACCEPTED:
+                self._refund(observation.request, observation.ts)
             return ()
-        if observation.repeats or observation.name_known or not observation.name_key:
+        if observation.name_known or observation.relieved or observation.repeats or observation.excused:
             return ()
-        ts, port = observation.ts, observation.port_key
-        pair = pair_key(observation.name_key, port)
-        if self.used.touch(pair, ts):
-            return ()
-        if self.senders.charge(port, ts):
-            return self._over(SENDER, observation, pair, self.settings.sender)
-        if self.strangers.charge(_ALL, ts):
-            return self._over(STRANGERS, observation, pair, self.settings.strangers)
-        return ()
+        return self._charge(observation, observation.account_key or observation.name_key)
 
     def tables(self) -> Sequence[Table]:
         """The budgets of senders, and the names in use."""
-        held = {"enumeration_senders": self.senders, "enumeration_names": self.used}
-        return [Table(name, table.fill, table.capacity, table.evictions) for name, table in held.items()]
+        held: dict[str, Bounded] = {
+            "enumeration_senders": self.senders,
+            "enumeration_strangers": self.strangers,
+            "enumeration_names": self.used,
+        }
+        return [Table.of(name, table) for name, table in held.items()]
 
     def tick(self, now: int) -> None:
         """Budgets fill up by themselves."""
 
-    def _refund(self, observation: Observation) -> None:
-        request = observation.request
-        if request is not None and request.account and observation.outcome == Outcome.ACCEPTED and not request.name_known:
-            self.senders.refund(request.port, observation.ts)
-            self.strangers.refund(_ALL, observation.ts)
+    def _charge(self, observation: Observation, name: int) -> Sequence[Alert]:
+        ts, sender = observation.ts, observation.sender_key
+        pair = pair_key(name, sender)
+        if not name or self.used.touch(pair, ts):
+            return ()
+        if self.senders.charge(sender, ts):
+            return self._over(SENDER, observation, pair, self.settings.sender)
+        if self.strangers.charge(_ALL, ts):
+            self.senders.refund(sender, ts)
+            return self._over(STRANGERS, observation, pair, self.settings.strangers)
+        return ()
+
+    def _refund(self, request: Request, ts: int) -> None:
+        """Both names of a registration, where the credentials are for another one."""
+        if request.taken or request.name_known:
+            return
+        for name in {request.account, request.name} - {0}:
+            pair = pair_key(name, request.sender)
+            if self.used.seen(pair, ts):
+                self.used.forget(pair)
+                self.senders.refund(request.sender, ts)
+                self.strangers.refund(_ALL, ts)
 
     def _over(self, rule: Rule, observation: Observation, pair: int, limit: Limit) -> Sequence[Alert]:
         self.used.forget(pair)

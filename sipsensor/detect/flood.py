@@ -144,7 +144,7 @@ class Flood:
             "flood_invite_source": self.invites,
             "flood_any_source": self.any,
         }
-        return [Table(name, table.fill, table.capacity, table.evictions) for name, table in held.items()]
+        return [Table.of(name, table) for name, table in held.items()]
 
     def tick(self, now: int) -> None:
         """The buckets leak by themselves."""

@@ -1,8 +1,10 @@
-"""Guessing passwords: credentials are charged on arrival and refunded when the PBX accepts them, so that no pace wins more than the budget.
+"""Guessing passwords: credentials are charged on arrival and given back when the PBX accepts them, so that no pace wins more than the
+budget.
 
-Who gives credentials on a nonce that went to him alone pays for himself: one account from one source, and all accounts from that source. All
-others (unknown, shared or another's nonce: anybody could have sent them in anybody's name) share one budget an account, except where the
-account was accepted from that source before. DESIGN 6.
+Who gives credentials on a nonce that went to him alone pays for himself: one account from one source, and all accounts that were never
+accepted from that source. All others (unknown, shared or another's nonce: anybody could have sent them in anybody's name) share one budget
+an account, except where the account was accepted from that source before. Beyond a budget the packet dies; a cut needs refusals that were
+seen. DESIGN 6.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sipsensor.fastpath import tables
 from sipsensor.model import (
+    NANOSECONDS,
     WHAT_STATUS,
     Action,
     Alert,
@@ -35,32 +38,81 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sipsensor.detect.base import Services
-    from sipsensor.model import Observation
+    from sipsensor.model import Bounded, Observation
+    from sipsensor.track.transactions import Request
 
 
 @dataclass(frozen=True, slots=True)
 class GuessingSettings:
-    """How many guesses reach the PBX. A lawful client whose password is right is refunded each time."""
+    """How many guesses reach the PBX. A lawful client whose password is right gets each of them back."""
 
     action: Action | None = field(
         default=None,
-        metadata={"doc": "What all rules of this detector do, unless a rule says otherwise.", "unit": "off | alert | drop"},
+        metadata={
+            "doc": "What all rules of this detector do, unless a rule says otherwise.",
+            "unit": "off | alert | drop",
+        },
     )
     account: Limit = field(
         default=Limit(10, 600),
-        metadata={"doc": "Tries for one account from one source (fail2ban: 10 in 10 minutes).", "unit": "count in seconds"},
+        metadata={
+            "doc": "Tries for one account from one source (fail2ban: 10 in 10 minutes).",
+            "unit": "count in seconds",
+        },
     )
     account_sustained: Limit = field(
         default=Limit(20, 86400),
         metadata={"doc": "The same over a day, for those who take their time.", "unit": "count in seconds"},
     )
-    source: Limit = field(
-        default=Limit(30, 600),
-        metadata={"doc": "Tries for all accounts together from one source.", "unit": "count in seconds"},
+    account_everywhere: Limit = field(
+        default=Limit(100, 3600),
+        metadata={
+            "doc": "Tries for one account from all sources that it was never accepted from (a botnet).",
+            "unit": "count in seconds",
+        },
     )
     unproven: Limit = field(
         default=Limit(10, 600),
         metadata={"doc": "Tries for one account from all who prove nothing.", "unit": "count in seconds"},
+    )
+    source: Limit = field(
+        default=Limit(30, 600),
+        metadata={
+            "doc": "Tries for accounts that were never accepted from that source, from one source.",
+            "unit": "count in seconds",
+        },
+    )
+    source_names: Limit = field(
+        default=Limit(8, 3600),
+        metadata={
+            "doc": "Accounts that the PBX never accepted from anywhere, tried by one source.",
+            "unit": "count in seconds",
+        },
+    )
+    network: Limit = field(
+        default=Limit(120, 600),
+        metadata={"doc": "The same as source, from one network (IPv4 /24, IPv6 /48).", "unit": "count in seconds"},
+    )
+    blind_factor: int = field(
+        default=3,
+        metadata={
+            "doc": "How much more is allowed where the answers of the PBX do not come by here.",
+            "unit": "factor",
+            "low": 1,
+            "high": 100,
+        },
+    )
+    office: int = field(
+        default=4,
+        metadata={
+            "doc": "Accounts that were accepted from a source before its budget is doubled, tripled …",
+            "unit": "accounts",
+            "low": 1,
+            "high": 1000,
+        },
+    )
+    office_ceiling: int = field(
+        default=16, metadata={"doc": "… up to so many times.", "unit": "factor", "low": 1, "high": 1000}
     )
     entries: int = field(
         default=65_536,
@@ -68,15 +120,16 @@ class GuessingSettings:
     )
 
 
-def _rule(number: int, slug: str, name: str, *, spoofable: bool = False) -> Rule:
+def _rule(number: int, slug: str, name: str, *, action: Action = Action.DROP, spoofable: bool = False) -> Rule:
+    severity = 1 if action is Action.ALERT else 2
     return Rule(
         number,
         slug,
         name,
         Family.GUESSING,
-        2,
+        severity,
         Confidence.MEDIUM,
-        Action.DROP,
+        action,
         Reason.ACCOUNT,
         detector="guessing",
         spoofable=spoofable,
@@ -86,6 +139,17 @@ def _rule(number: int, slug: str, name: str, *, spoofable: bool = False) -> Rule
 ACCOUNT = _rule(5004, "guessing.account.source", "Guessing the password of one account")
 SPRAY = _rule(5005, "guessing.source.accounts", "Guessing passwords of many accounts")
 UNPROVEN = _rule(5104, "guessing.account.unproven", "Guessing by senders who prove nothing", spoofable=True)
+EVERYWHERE = _rule(5105, "guessing.account.sources", "Guessing the password of one account from many sources")
+NETWORK = _rule(5205, "guessing.network.accounts", "Guessing passwords from many addresses of one network")
+SUCCESS = _rule(
+    5204, "guessing.account.success", "A password was right after many that were wrong", action=Action.ALERT
+)
+
+_CALL_SALT, _OTHER_SALT = 0x11, 0x22
+_REFUSALS = Limit(64, 86400)
+"""How many refusals are remembered, and for how long."""
+_FAILURES = 5
+"""Refusals of a pair before its success is worth an alert: more than somebody who mistypes has."""
 
 
 class Guessing:
@@ -93,58 +157,204 @@ class Guessing:
 
     name = "guessing"
     settings_type = GuessingSettings
-    rules = (ACCOUNT, SPRAY, UNPROVEN)
+    rules = (ACCOUNT, SPRAY, UNPROVEN, EVERYWHERE, NETWORK, SUCCESS)
     interests = (
         Interest(When.JUDGE, AppProtocol.SIP, Direction.INBOUND, range(WHAT_STATUS)),
-        Interest(When.LEARN, AppProtocol.SIP, Direction.OUTBOUND, range(WHAT_STATUS + 2, WHAT_STATUS + 7)),
+        Interest(When.JUDGE, AppProtocol.SIP, Direction.OUTBOUND, range(WHAT_STATUS + 1, WHAT_STATUS + 7)),
     )
 
     def __init__(self, settings: GuessingSettings, _services: Services | None = None) -> None:
         self.settings = settings
-        both = (settings.account, settings.account_sustained)
-        self.accounts = tables.RateTable(settings.entries, [(limit.count, limit.seconds) for limit in both])
-        self.sources = tables.RateTable(settings.entries, [(settings.source.count, settings.source.seconds)])
-        self.unproven = tables.RateTable(settings.entries, [(settings.unproven.count, settings.unproven.seconds)])
+        entries, factor = settings.entries, settings.blind_factor
+        pair = (settings.account, settings.account_sustained)
+        self.pairs = tables.RateTable(entries, _pairs(*pair))
+        self.blind = tables.RateTable(entries, _pairs(*pair, factor=factor))
+        self.accounts = tables.RateTable(entries, _pairs(settings.account_everywhere))
+        self.unproven = tables.RateTable(entries, _pairs(settings.unproven))
+        self.sources = tables.RateTable(entries, _pairs(settings.source))
+        self.offenders = tables.RateTable(entries, [(1, settings.source_names.seconds)])
+        self.networks = tables.RateTable(entries, _pairs(settings.network))
+        self.names = tables.RateTable(entries, _pairs(settings.source_names))
+        self.named = tables.SeenTable(entries, settings.source_names.seconds)
+        self.refused = tables.RateTable(entries, _pairs(_REFUSALS))
+        self.calls = tables.Records(entries, 1)
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """A try: charge it. An answer: give back what was charged, if it was right."""
         if observation.direction == Direction.OUTBOUND:
-            self._refund(observation)
-            return ()
+            request = observation.request
+            return self._answered(observation, request) if request is not None and request.account else ()
         if not observation.has_credentials or observation.repeats or observation.excused:
             return ()
-        ts, account, source = observation.ts, observation.account_key, observation.source_key
-        if observation.proof != Proof.OWN and not observation.known:
-            return self._over(UNPROVEN, observation, self.unproven.charge(account, ts), self.settings.unproven)
-        over = self.accounts.charge(pair_key(account, source), ts)
-        if over:
-            limit = self.settings.account if over & 1 else self.settings.account_sustained
-            return self._over(ACCOUNT, observation, over, limit, Scope.ACCOUNT)
-        return self._over(SPRAY, observation, self.sources.charge(source, ts), self.settings.source, Scope.SOURCE)
+        if observation.known and observation.stalled:
+            return ()
+        if observation.proof != Proof.OWN:
+            return self._unproven(observation)
+        return self._own(observation) if observation.known else self._stranger(observation)
 
     def tables(self) -> Sequence[Table]:
-        """The three tables of budgets."""
-        held = {"guessing_accounts": self.accounts, "guessing_sources": self.sources, "guessing_unproven": self.unproven}
-        return [Table(name, table.fill, table.capacity, table.evictions) for name, table in held.items()]
+        """Its budgets."""
+        held: dict[str, Bounded] = {
+            "guessing_pairs": self.pairs,
+            "guessing_pairs_blind": self.blind,
+            "guessing_accounts": self.accounts,
+            "guessing_unproven": self.unproven,
+            "guessing_sources": self.sources,
+            "guessing_offenders": self.offenders,
+            "guessing_networks": self.networks,
+            "guessing_names": self.names,
+            "guessing_named": self.named,
+            "guessing_refused": self.refused,
+            "guessing_calls": self.calls,
+        }
+        return [Table.of(name, table) for name, table in held.items()]
 
     def tick(self, now: int) -> None:
         """Budgets fill up by themselves."""
 
-    def _refund(self, observation: Observation) -> None:
-        request = observation.request
-        if request is None or not request.account or observation.outcome != Outcome.ACCEPTED:
-            return
+    # --- tries
+
+    def _unproven(self, observation: Observation) -> Sequence[Alert]:
+        """Anybody may have sent this: what is over the budget dies, and nobody is cut for it."""
+        key, ts = observation.account_key, observation.ts
+        if observation.known:
+            key = pair_key(key, observation.source_key) ^ (_CALL_SALT if observation.call_known else _OTHER_SALT)
+        return _over(UNPROVEN, observation, self.unproven.charge(key, ts), (self.settings.unproven,))
+
+    def _own(self, observation: Observation) -> Sequence[Alert]:
+        """One account from one source, on his own nonce."""
         ts = observation.ts
-        if request.proof != Proof.OWN and not request.known:
-            self.unproven.refund(request.account, ts)
-            return
-        self.accounts.refund(pair_key(request.account, request.network), ts)
-        self.sources.refund(request.network, ts)
+        pair = pair_key(observation.account_key, observation.source_key)
+        table = self.blind if observation.blind else self.pairs
+        over = table.charge(pair, ts)
+        if not over:
+            call = pair ^ _call(observation)
+            held = self.calls.get(call, ts)
+            self.calls.put(call, ts, ts + self.settings.account.seconds * NANOSECONDS, (held[0] + 1 if held else 1,))
+            return ()
+        settings = self.settings
+        scope = Scope.ACCOUNT if self.refused.level(pair, ts) >= settings.account.count // 2 else None
+        return _over(ACCOUNT, observation, over, (settings.account, settings.account_sustained), scope)
+
+    def _stranger(self, observation: Observation) -> Sequence[Alert]:
+        """An account that was never accepted from that source: his pair, then all that he tries, his network, the account everywhere."""
+        found = self._own(observation)
+        if found:
+            return found
+        ts, source, settings = observation.ts, observation.source_key, self.settings
+        refused = self.refused.level(source, ts)
+        if observation.offender:
+            over = self.offenders.charge(source, ts)
+            if over:
+                return _over(SPRAY, observation, over, (Limit(1, settings.source_names.seconds),), _cut(refused >= 1))
+        if not observation.name_known and not self.named.touch(pair_key(observation.account_key, source), ts):
+            over = self.names.charge(source, ts)
+            if over:
+                self.named.forget(pair_key(observation.account_key, source))
+                scope = _cut(refused >= settings.source_names.count // 2)
+                return _over(SPRAY, observation, over, (settings.source_names,), scope)
+        over = self.sources.charge(self._bucket(observation), ts)
+        if over:
+            return _over(SPRAY, observation, over, (settings.source,), _cut(refused >= settings.source.count // 2))
+        over = self.networks.charge(self._network(observation), ts)
+        if over:
+            return _over(NETWORK, observation, over, (settings.network,))
+        return _over(
+            EVERYWHERE, observation, self.accounts.charge(observation.account_key, ts), (settings.account_everywhere,)
+        )
+
+    def _bucket(self, observation: Observation) -> int:
+        """One of the buckets of a source: an office has more of them, in proportion to its good registrations."""
+        settings = self.settings
+        times = min(1 + observation.accounts_at // settings.office, settings.office_ceiling)
+        return int(observation.source_key ^ (observation.account_key % times))
 
     @staticmethod
-    def _over(
-        rule: Rule, observation: Observation, over: int, limit: Limit, scope: Scope | None = None
-    ) -> Sequence[Alert]:
-        if not over:
+    def _network(observation: Observation) -> int:
+        behind = observation.end.behind
+        return int(observation.source_key if behind else observation.examined.prefix_key(False, 3, 6))  # noqa: FBT003
+
+    # --- answers
+
+    def _answered(self, observation: Observation, request: Request) -> Sequence[Alert]:
+        ts, outcome = observation.ts, observation.outcome
+        pair = pair_key(request.account, request.source)
+        if outcome == Outcome.REFUSED and request.proof == Proof.OWN:
+            self.refused.charge(pair, ts)
+            if not request.known:
+                self.refused.charge(request.source, ts)
             return ()
-        return (Alert(rule, observation, {"limit": limit.count, "seconds": limit.seconds}, scope=scope),)
+        if outcome == Outcome.REFUSED or request.taken:
+            return ()
+        stale = outcome != Outcome.ACCEPTED
+        if stale and not observation.stale:
+            return ()
+        if request.proof != Proof.OWN:
+            self._refund_unproven(request, pair, ts)
+            return ()
+        failures = self.refused.level(pair, ts)
+        self._refund(observation, request, pair, 1 if stale else self._tries(pair ^ request.call, ts))
+        if stale or failures < _FAILURES:
+            return ()
+        return (Alert(SUCCESS, observation, {"failures": int(failures)}),)
+
+    def _tries(self, call: int, ts: int) -> int:
+        """How many were charged under this Call-ID: who registers again with an old nonce is refused first, and then accepted."""
+        held = self.calls.get(call, ts)
+        self.calls.forget(call)
+        return max(1, held[0]) if held else 1
+
+    def _refund_unproven(self, request: Request, pair: int, ts: int) -> None:
+        if request.known:
+            self.unproven.refund(pair ^ _CALL_SALT, ts)
+            self.unproven.refund(pair ^ _OTHER_SALT, ts)
+        else:
+            self.unproven.refund(request.account, ts)
+
+    def _refund(self, observation: Observation, request: Request, pair: int, tries: int) -> None:
+        ts, source = observation.ts, request.source
+        for _ in range(min(tries, self.settings.account.count)):
+            self.pairs.refund(pair, ts)
+            self.blind.refund(pair, ts)
+        for _ in range(min(tries - 1, self.settings.account.count)):
+            self.refused.refund(pair, ts)
+        if request.known:
+            return
+        times = min(1 + observation.accounts_at // self.settings.office, self.settings.office_ceiling)
+        self.sources.refund(source ^ (request.account % times), ts)
+        self.accounts.refund(request.account, ts)
+        self.networks.refund(self._network_of_answer(observation), ts)
+        self.offenders.refund(source, ts)
+        if not request.name_known:
+            self.names.refund(source, ts)
+
+    @staticmethod
+    def _network_of_answer(observation: Observation) -> int:
+        behind = observation.end.behind
+        return int(observation.source_key if behind else observation.examined.prefix_key(True, 3, 6))  # noqa: FBT003
+
+
+def _call(observation: Observation) -> int:
+    return int(observation.call_key)
+
+
+def _cut(enough: bool) -> Scope | None:  # noqa: FBT001 - a condition
+    """A source is cut where enough of its tries were seen to be refused."""
+    return Scope.SOURCE if enough else None
+
+
+def _pairs(*limits: Limit, factor: int = 1) -> list[tuple[int, int]]:
+    return [(limit.count * factor, limit.seconds) for limit in limits]
+
+
+def _over(
+    rule: Rule, observation: Observation, over: int, limits: Sequence[Limit], scope: Scope | None = None
+) -> Sequence[Alert]:
+    """An alert when a budget is spent; ``over`` is the bit set of the limits that were."""
+    if not over:
+        return ()
+    limit = limits[0] if over & 1 else limits[-1]
+    evidence: dict[str, str | int] = {"limit": limit.count, "seconds": limit.seconds}
+    if observation.blind:
+        evidence["replies"] = "not seen"
+    return (Alert(rule, observation, evidence, scope=scope),)

@@ -76,11 +76,17 @@ class Examined:
     has_following: bool
     """Another message stands behind this one's Content-Length."""
 
-    def address_key(self, outgoing: bool) -> int:  # noqa: FBT001
+    def address_key(self, outgoing: bool) -> int:
         """Keyed hash of the whole address of the remote end: the destination of an ``outgoing`` packet, else the source."""
-    def network_key(self, outgoing: bool) -> int:  # noqa: FBT001
+    def network_key(self, outgoing: bool) -> int:
         """The same of what counts as one source: an IPv4 address, the /64 of an IPv6 one."""
-    def port_key(self, outgoing: bool) -> int:  # noqa: FBT001
+    def prefix_key(self, outgoing: bool, bytes4: int, bytes6: int) -> int:
+        """The same of the first bytes of the address: so many of an IPv4 one, so many of an IPv6 one."""
+    def remote(self, outgoing: bool) -> tuple[bytes, int]:
+        """Address (16 bytes) and port of the remote end."""
+    def key(self, text: bytes) -> int:
+        """Keyed hash of any text, as the other keys are made."""
+    def port_key(self, outgoing: bool) -> int:
         """The same of the whole address and its port."""
     def keys(self, field: int) -> list[int]:
         """Keyed hashes of all values of a field that signatures would compare, normal and in lower case."""

@@ -138,6 +138,21 @@ cdef class Examined:
         cdef Decoded *d = &self.facts.decoded
         return end_key(&d.dst[0] if outgoing else &d.src[0], 8 if d.version == 6 else 16, 0, self.facts.k0, self.facts.k1)
 
+    def prefix_key(self, bint outgoing, int bytes4, int bytes6):
+        """The same of the first bytes of the remote address: so many of an IPv4 one, so many of an IPv6 one."""
+        cdef Decoded *d = &self.facts.decoded
+        return end_key(&d.dst[0] if outgoing else &d.src[0], bytes6 if d.version == 6 else 12 + bytes4, 0, self.facts.k0, self.facts.k1)
+
+    def remote(self, bint outgoing):
+        """Address (16 bytes) and port of the remote end."""
+        cdef Decoded *d = &self.facts.decoded
+        cdef const uint8_t *address = &d.dst[0] if outgoing else &d.src[0]
+        return PyBytes_FromStringAndSize(<const char *> address, 16), d.dport if outgoing else d.sport
+
+    def key(self, bytes text not None):
+        """Keyed hash of any text, as the other keys are made."""
+        return self._key_of(text)
+
     def port_key(self, bint outgoing):
         """The same of the whole address and its port."""
         cdef Decoded *d = &self.facts.decoded

@@ -4,6 +4,7 @@ Each key has a place in one set of eight. When a set is full, the entry with the
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 def keyed_hash(seed: bytes, data: bytes) -> int:
     """SipHash-1-3 of ``data`` under 16 bytes of seed."""
@@ -33,6 +34,8 @@ class SeenTable:
     def __init__(self, capacity: int, seconds: int) -> None: ...
     def touch(self, key: int, now: int) -> int:
         """How often the key was seen before now."""
+    def seen(self, key: int, now: int) -> int:
+        """How often it was seen, without seeing it."""
     def forget(self, key: int) -> None:
         """As if it had never been seen."""
     def clear(self) -> None: ...
@@ -40,10 +43,14 @@ class SeenTable:
     capacity: int
     evictions: int
 
+Entry: TypeAlias = tuple[int, int, int, tuple[int, ...]]
+"""Of ``Records``: key, time until which it is held, rank, numbers."""
+
 class Records:
     """``width`` (1 to 12) 64-bit numbers for each key, until a time that the writer sets. Raises ValueError for another width."""
 
-    def __init__(self, capacity: int, width: int) -> None: ...
+    def __init__(self, capacity: int, width: int, kept: bool = False) -> None:
+        """``kept``: somebody takes the ``changes``, at least now and then; they are remembered by key."""
     def get(self, key: int, now: int) -> tuple[int, ...] | None:
         """The key's numbers; None when it is not held, or its time ran out."""
     def until(self, key: int, now: int) -> int:
@@ -52,6 +59,12 @@ class Records:
         """Hold ``numbers`` until then, in place of what was held. False when all that its set holds outranks it."""
     def forget(self, key: int) -> None:
         """Hold it no longer."""
+    def changes(self) -> list[Entry]:
+        """What was written or forgotten since the last call; an entry that is gone has 0 for its time and no numbers."""
+    def entries(self, now: int) -> list[Entry]:
+        """All that is held."""
+    def count(self, now: int, rank: int) -> int:
+        """How many entries of at least that rank are held. Walks the whole table."""
     def clear(self) -> None: ...
     fill: int
     capacity: int

@@ -54,7 +54,7 @@ cdef class _Table:
     cdef readonly int capacity
     cdef readonly uint64_t evictions
 
-    def __cinit__(self, int capacity, *args):
+    def __cinit__(self, int capacity, *args, **options):
         cdef uint64_t sets = 1
         if not WAYS <= capacity <= 1 << 26:
             raise ValueError(f"a table holds {WAYS} to {1 << 26} entries, not {capacity}")
@@ -163,7 +163,8 @@ cdef class RateTable(_Table):
         cdef int slot = self._find(key) if key else -1, i
         if slot >= 0:
             for i in range(self.limit_count):
-                self.empty[slot * self.limit_count + i] -= self.interval[i]
+                if self.empty[slot * self.limit_count + i] > now:   # what leaked out is not given back on top
+                    self.empty[slot * self.limit_count + i] -= self.interval[i]
 
     cpdef double level(self, uint64_t key, int64_t now, int limit=0):
         """How many units the bucket of that limit holds. Raises IndexError for a limit the table has not."""
@@ -201,6 +202,11 @@ cdef class SeenTable(_Table):
         self.slots[slot].count += 1
         return self.slots[slot].count - 1
 
+    cpdef uint32_t seen(self, uint64_t key, int64_t now) noexcept:
+        """How often it was seen, without seeing it."""
+        cdef int slot = self._find(key) if key else -1
+        return self.slots[slot].count if slot >= 0 and -self.life <= now - self.slots[slot].since <= self.life else 0
+
     def forget(self, uint64_t key):
         """As if it had never been seen."""
         cdef int slot = self._find(key) if key else -1
@@ -214,8 +220,10 @@ cdef class Records(_Table):
 
     cdef int width
     cdef uint64_t *words                    # per slot: the time until which it holds, then its numbers
+    cdef set changed                        # keys written or forgotten since `changes`; None where nobody asks
 
-    def __cinit__(self, int capacity, int width):
+    def __cinit__(self, int capacity, int width, bint kept=False):
+        self.changed = set() if kept else None
         if not 1 <= width <= WORDS_MAX:
             raise ValueError(f"a record has 1 to {WORDS_MAX} numbers, not {width}")
         self.width = width + 1
@@ -262,6 +270,8 @@ cdef class Records(_Table):
             if slot < 0:
                 return False
         self._touch(slot, rank)
+        if self.changed is not None:
+            self.changed.add(key)
         self.words[slot * self.width] = <uint64_t> until
         for i in range(self.width - 1):
             self.words[slot * self.width + 1 + i] = numbers[i]
@@ -282,6 +292,41 @@ cdef class Records(_Table):
         if slot >= 0:
             self.slots[slot].key = 0
             self.fill -= 1
+            if self.changed is not None:
+                self.changed.add(key)
+
+    cdef object _entry(self, int slot):
+        cdef uint64_t *words = self.words + slot * self.width
+        cdef int i
+        return (self.slots[slot].key, words[0], self.slots[slot].rank, tuple([words[1 + i] for i in range(self.width - 1)]))
+
+    def changes(self):
+        """What was written or forgotten since the last call: entries as `entries` gives them; one that is gone has a time of 0."""
+        cdef uint64_t key
+        cdef int slot
+        found = []
+        if self.changed:
+            for key in self.changed:
+                slot = self._find(key)
+                found.append(self._entry(slot) if slot >= 0 else (key, 0, 0, ()))
+            self.changed = set()
+        return found
+
+    def entries(self, int64_t now):
+        """All that is held: (key, time until which it holds, rank, numbers)."""
+        cdef int slot
+        return [
+            self._entry(slot) for slot in range(self.capacity)
+            if self.slots[slot].key and <int64_t> self.words[slot * self.width] > now
+        ]
+
+    def count(self, int64_t now, uint32_t rank):
+        """How many entries of at least that rank are held."""
+        cdef int slot, found = 0
+        for slot in range(self.capacity):
+            if self.slots[slot].key and self.slots[slot].rank >= rank and <int64_t> self.words[slot * self.width] > now:
+                found += 1
+        return found
 
 
 _MAPPED = ipaddress.ip_network("::ffff:0:0/96")

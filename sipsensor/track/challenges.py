@@ -9,11 +9,13 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import examine, names, tables
+from sipsensor.fastpath import names, tables
 from sipsensor.model import NANOSECONDS, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+
+    from sipsensor.fastpath import examine
 
 _NONCE = names.FIELDS["auth.nonce"]
 _SHARED = 0
@@ -42,30 +44,29 @@ class Challenges:
         self.table = tables.Records(capacity, 1)
         self._life = seconds * NANOSECONDS
 
-    def sent(self, examined: examine.Examined) -> None:
-        """A response of the PBX: note who got its nonces."""
+    def sent(self, examined: examine.Examined, to: int) -> None:
+        """A response of the PBX to that address: note who got its nonces."""
         ts = examined.ts
-        to = examined.address_key(True)  # noqa: FBT003 - a compiled function's flag
         for nonce in examined.nonce_keys():
             held = self.table.get(nonce, ts)
             self.table.put(nonce, ts, ts + self._life, (to if held is None or held[0] == to else _SHARED,))
 
     def tables(self) -> Sequence[Table]:
         """The nonces."""
-        return [Table("nonces", self.table.fill, self.table.capacity, self.table.evictions)]
+        return [Table.of("nonces", self.table)]
 
-    def proof(self, examined: examine.Examined) -> Proof:
-        """What a request's credentials prove. With several, the weakest counts: which one the PBX reads, nobody knows."""
-        return min((self._proof(nonce, examined) for nonce in _unique(examined.keys(_NONCE))), default=Proof.NONE)
+    def proof(self, examined: examine.Examined, address: int) -> Proof:
+        """What the credentials of a request from that address prove. With several, the weakest counts: which one the PBX reads, nobody
+        knows.
+        """
+        return min(
+            (self._proof(nonce, address, examined.ts) for nonce in set(examined.keys(_NONCE))), default=Proof.NONE
+        )
 
-    def _proof(self, nonce: int, examined: examine.Examined) -> Proof:
-        held = self.table.get(nonce, examined.ts)
+    def _proof(self, nonce: int, address: int, now: int) -> Proof:
+        held = self.table.get(nonce, now)
         if held is None:
             return Proof.NONE
         if held[0] == _SHARED:
             return Proof.SHARED
-        return Proof.OWN if held[0] == examined.address_key(False) else Proof.OTHERS  # noqa: FBT003
-
-
-def _unique(keys: Iterable[int]) -> set[int]:
-    return set(keys)
+        return Proof.OWN if held[0] == address else Proof.OTHERS

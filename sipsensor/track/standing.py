@@ -1,18 +1,20 @@
 """How far an ``address . port`` is believed, and which accounts were ever accepted from which source (DESIGN 6).
 
-Proven: he receives at his address. Trusted: the PBX accepted his credentials, given on a nonce that went to him alone, for a registration or
-a call. Strangers are not kept here, so no flood of theirs costs a place; the proven make room for the trusted.
+Proven: he receives at his address. Trusted: the PBX accepted his credentials, given on a nonce that went to him alone, for a
+registration or
+a call; or he is a provider where the PBX registered itself. Strangers are not kept here, so no flood of theirs costs a place; the proven
+make room for the trusted.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sipsensor.fastpath import tables
 from sipsensor.model import NANOSECONDS, Standing, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 PROVEN_SECONDS = 3600
 KNOWN_SECONDS = 14 * 86400
@@ -22,58 +24,119 @@ _MIX = 0x9E3779B97F4A7C15
 _WORD = (1 << 64) - 1
 
 
-def pair_key(account: int, network: int) -> int:
+def pair_key(account: int, source: int) -> int:
     """One account from one source."""
-    return (account ^ (network * _MIX & _WORD)) or 1
+    return (account ^ (source * _MIX & _WORD)) or 1
+
+
+class Held(NamedTuple):
+    """What is kept of an ``address . port``. Its account is 0 for a provider: he is trusted for all that he sends."""
+
+    standing: int
+    account: int
+    name: int
+    """The AOR's user, where it is not the name that the credentials are for."""
+    high: int
+    """The address, as two numbers: 16 bytes, IPv4 as ::ffff:a.b.c.d."""
+    low: int
+    port: int
+    behind: int
+    """1 for a client behind one of ``network.proxies``: the kernel sees the proxy's address, never his."""
+
+
+class Known(NamedTuple):
+    """What is kept of an account that was accepted from a source."""
+
+    call: int
+    """The Call-ID of the registration that was accepted last: who does not see the traffic does not know it."""
 
 
 class Standings:
     """Who is proven or trusted, until when, and for which account. ``known`` outlives trust: an account was accepted from there before."""
 
     def __init__(self, capacity: int = 65_536) -> None:
-        self.table = tables.Records(capacity, 2)
-        self.known = tables.Records(capacity, 1)
-        self.sources = tables.Records(capacity, 1)
+        self.table = tables.Records(capacity, len(Held._fields), kept=True)
+        self.known = tables.Records(capacity, len(Known._fields), kept=True)
+        self.sources = tables.Records(capacity, 1, kept=True)
+        self.offices = tables.Records(capacity, 1, kept=True)
+        self.withdrawn = 0
+        """Registrations that were removed on purpose; whoever counts them sets it back."""
+
+    def held(self, port: int, now: int) -> Held | None:
+        """What is kept of an ``address . port``; None of a stranger."""
+        numbers = self.table.get(port, now)
+        return Held(*numbers) if numbers is not None else None
 
     def of(self, port: int, now: int) -> Standing:
         """The standing of an ``address . port``."""
-        held = self.table.get(port, now)
-        return Standing(held[0]) if held is not None else Standing.STRANGER
+        numbers = self.table.get(port, now)
+        return Standing(numbers[0]) if numbers is not None else Standing.STRANGER
 
-    def trusts(self, port: int, account: int, now: int) -> bool:
-        """Whether that account was accepted from there and its registration still holds."""
-        held = self.table.get(port, now)
-        return held is not None and held == (Standing.TRUSTED, account)
-
-    def is_known(self, account: int, network: int, now: int) -> bool:
-        """Whether the PBX accepted that account's credentials from that source within the last weeks."""
-        return self.known.get(pair_key(account, network), now) is not None
+    def known_call(self, account: int, source: int, now: int) -> int | None:
+        """Whether the PBX accepted that account from that source within the last weeks: its registration's Call-ID then, else None."""
+        numbers = self.known.get(pair_key(account, source), now)
+        return numbers[0] if numbers is not None else None
 
     def is_account(self, account: int, now: int) -> bool:
         """Whether the PBX accepted credentials for that name within the last weeks, from anywhere."""
         return self.sources.get(account, now) is not None
 
-    def prove(self, port: int, now: int) -> None:
-        """This very exchange showed that he receives there."""
+    def accounts_at(self, source: int, now: int) -> int:
+        """How many accounts the PBX accepted from that source within the last weeks: an office has many."""
+        numbers = self.offices.get(source, now)
+        return numbers[0] if numbers is not None else 0
+
+    def prove(self, port: int, held: Held, now: int) -> None:
+        """The very exchange showed that he receives there."""
         if self.of(port, now) < Standing.PROVEN:
-            self.table.put(port, now, now + PROVEN_SECONDS * NANOSECONDS, (Standing.PROVEN, 0), Standing.PROVEN)
+            self.table.put(port, now, now + PROVEN_SECONDS * NANOSECONDS, held, Standing.PROVEN)
 
-    def accept(self, port: int, account: int, network: int, now: int, until: int) -> None:
-        """The PBX accepted his credentials, on a nonce of his own, for a registration or a call that lasts until then."""
-        if not self.is_known(account, network, now):
-            held = self.sources.get(account, now)
-            count = held[0] if held is not None else 0
-            if count >= SOURCES_PER_ACCOUNT:
-                return
-            self.sources.put(account, now, now + KNOWN_SECONDS * NANOSECONDS, (count + 1,), Standing.TRUSTED)
-        self.known.put(pair_key(account, network), now, now + KNOWN_SECONDS * NANOSECONDS, (now,), Standing.TRUSTED)
-        self.table.put(port, now, until, (Standing.TRUSTED, account), Standing.TRUSTED)
+    def accept(self, port: int, source: int, held: Held, call: int, now: int, until: int) -> bool:
+        """The PBX accepted his credentials, on a nonce of his own, for a registration or a call that lasts until then.
 
-    def tables(self) -> Sequence[Table]:
-        """Who is proven or trusted; which account from where; from how many places."""
-        held = {"standing": self.table, "known_accounts": self.known, "account_sources": self.sources}
-        return [Table(name, table.fill, table.capacity, table.evictions) for name, table in held.items()]
+        False for an account that has too many sources: he is not trusted.
+        """
+        weeks = now + KNOWN_SECONDS * NANOSECONDS
+        for account in {held.account, held.name}:
+            if account and not self._know(account, source, call, now, weeks):
+                return False
+        return self.table.put(port, now, until, held, Standing.TRUSTED)
+
+    def trust(self, port: int, held: Held, now: int, until: int) -> bool:
+        """A provider where the PBX registered itself: trusted for all that he sends."""
+        return self.table.put(port, now, until, held, Standing.TRUSTED)
 
     def withdraw(self, port: int) -> None:
         """His registration was removed."""
         self.table.forget(port)
+        self.withdrawn += 1
+
+    def trusted(self, now: int) -> int:
+        """How many are trusted. Walks the whole table."""
+        return self.table.count(now, Standing.TRUSTED)
+
+    def kept(self) -> Mapping[str, tables.Records]:
+        """What outlives a restart, by name."""
+        return {
+            "standing": self.table,
+            "known_accounts": self.known,
+            "account_sources": self.sources,
+            "source_accounts": self.offices,
+        }
+
+    def tables(self) -> Sequence[Table]:
+        """Who is proven or trusted; which account from where; from how many places; how many at one."""
+        return [Table.of(name, table) for name, table in self.kept().items()]
+
+    def _know(self, account: int, source: int, call: int, now: int, until: int) -> bool:
+        pair = pair_key(account, source)
+        if self.known.get(pair, now) is None:
+            sources = self.sources.get(account, now) or (0,)
+            if sources[0] >= SOURCES_PER_ACCOUNT:
+                return False
+            self.sources.put(account, now, until, (sources[0] + 1,), Standing.TRUSTED)
+            self.offices.put(source, now, until, (self.accounts_at(source, now) + 1,), Standing.TRUSTED)
+        else:
+            self.sources.put(account, now, until, self.sources.get(account, now) or (1,), Standing.TRUSTED)
+            self.offices.put(source, now, until, (max(1, self.accounts_at(source, now)),), Standing.TRUSTED)
+        return self.known.put(pair, now, until, (call,), Standing.TRUSTED)

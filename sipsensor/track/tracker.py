@@ -1,13 +1,27 @@
-"""Message in, observation out: direction, kind, standing, transaction, account, proof, outcome."""
+"""Message in, observation out: direction, remote end, kind, standing, transaction, account, proof, outcome."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from sipsensor.fastpath import names
-from sipsensor.model import NANOSECONDS, WHAT_MALFORMED, Direction, Observation, Outcome, kind_of
-from sipsensor.track.challenges import Proof
-from sipsensor.track.transactions import Request
+from sipsensor.model import (
+    NANOSECONDS,
+    WHAT_MALFORMED,
+    WHAT_STATUS,
+    Direction,
+    Grant,
+    Observation,
+    Outcome,
+    Standing,
+    kind_of,
+)
+from sipsensor.track.challenges import Challenges, Proof
+from sipsensor.track.dialogs import Dialogs
+from sipsensor.track.ends import End, Ends
+from sipsensor.track.replies import Replies
+from sipsensor.track.standing import Held, Standings
+from sipsensor.track.transactions import Request, Transactions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,20 +30,22 @@ if TYPE_CHECKING:
     from sipsensor.model import Table
     from sipsensor.protocols.base import Malformed
     from sipsensor.protocols.sip import SipMessage
-    from sipsensor.track.challenges import Challenges
     from sipsensor.track.direction import Directions
-    from sipsensor.track.standing import Standings
-    from sipsensor.track.transactions import Transactions
 
 _OUTBOUND = Direction.OUTBOUND
 _USERNAME, _NONCE, _RESPONSE = (names.FIELDS[name] for name in ("auth.username", "auth.nonce", "auth.response"))
-_TO_USER, _FROM_USER = names.FIELDS["to.user"], names.FIELDS["from.user"]
-_CONTACT, _EXPIRES, _TO_TAG = names.FIELDS["contact"], names.FIELDS["expires"], names.FIELDS["to.tag"]
-_REGISTER, _INVITE = names.METHODS.index(b"REGISTER"), names.METHODS.index(b"INVITE")
+_TO_USER, _FROM_USER, _URI_USER = (names.FIELDS[name] for name in ("to.user", "from.user", "uri.user"))
+_CALL_ID, _CONTACT, _EXPIRES, _TO_TAG = (names.FIELDS[name] for name in ("call-id", "contact", "expires", "to.tag"))
+_REGISTER, _INVITE, _OPTIONS, _ACK, _BYE, _CANCEL = (
+    names.METHODS.index(method) for method in (b"REGISTER", b"INVITE", b"OPTIONS", b"ACK", b"BYE", b"CANCEL")
+)
+_NAMED_BY_TO = frozenset((_REGISTER, _OPTIONS))
+_SUCCESS_CLASS = WHAT_STATUS + 2
 _CHALLENGES = frozenset((401, 407))
 _EXPIRES_DEFAULT = 3600
 """Seconds, where a registrar names none (RFC 3261 10.2.1.1 leaves it to him; this is what the common ones grant)."""
 _CALL_SECONDS = 3600
+_BINDS, _REMOVES = 1, 2
 _WORD = (1 << 64) - 1
 
 
@@ -37,89 +53,193 @@ class Tracker:
     """Facts about messages in their exchange. All state is bounded and ages by the time of the packets."""
 
     def __init__(
-        self, directions: Directions, transactions: Transactions, challenges: Challenges, standings: Standings
+        self,
+        directions: Directions,
+        transactions: Transactions | None = None,
+        challenges: Challenges | None = None,
+        standings: Standings | None = None,
+        ends: Ends | None = None,
+        dialogs: Dialogs | None = None,
     ) -> None:
         self.directions = directions
-        self.transactions = transactions
-        self.challenges = challenges
-        self.standings = standings
+        self.transactions = transactions or Transactions()
+        self.challenges = challenges or Challenges()
+        self.standings = standings or Standings()
+        self.ends = ends or Ends()
+        self.dialogs = dialogs or Dialogs()
+        self.replies = Replies()
 
     def track(self, message: SipMessage | Malformed, examined: examine.Examined) -> Observation:
         """What is known of this message."""
         request = message.is_request
         direction = self.directions.of(examined, is_request=request)
         outgoing = direction == _OUTBOUND
-        port = examined.port_key(outgoing)
-        standing = self.standings.of(port, examined.ts)
+        end = self.ends.of(examined, outgoing)
+        held = self.standings.held(end.port, examined.ts)
+        standing = held.standing if held is not None else 0
         kind = kind_of(message.protocol, direction, standing, message.what)
         observation = Observation(message, examined, message.protocol, direction, kind, standing)
-        observation.port_key = port
+        observation.end = end
+        observation.port_key, observation.source_key = end.port, end.source
+        observation.sender_key = end.port if examined.version != 6 or end.behind else end.source  # noqa: PLR2004
         if message.what == WHAT_MALFORMED:
             return observation
-        if request and not outgoing:
-            self._request(observation)
-        elif outgoing and not request:
+        if request:
+            if outgoing:
+                self._own_request(observation)
+            else:
+                self._request(observation, held)
+        elif outgoing:
             self._answer(observation)
+        else:
+            self._answer_to_us(observation)
         return observation
 
     def dropped(self, observation: Observation) -> None:
         """We drop this request: the PBX never sees it, so nothing of it is evidence."""
         if observation.message.is_request:
             self.transactions.forget(observation.examined)
+            self.replies.dropped(observation.ts)
 
     def tables(self) -> Sequence[Table]:
         """The tables of its parts."""
-        return [*self.transactions.tables(), *self.challenges.tables(), *self.standings.tables()]
+        parts = (self.transactions, self.challenges, self.standings, self.dialogs)
+        return [table for part in parts for table in part.tables()]
 
     def tick(self, now: int) -> None:
         """Nothing here needs freeing: the tables are bounded and age by themselves."""
 
-    def _request(self, observation: Observation) -> None:
-        """Somebody outside asks."""
-        examined, ts = observation.examined, observation.ts
-        keys = examined.keys(_TO_USER if observation.message.what == _REGISTER else _FROM_USER)
-        observation.name_key = _folded(keys)
-        observation.name_known = self.standings.is_account(observation.name_key, ts)
-        if not observation.message.has_credentials:
+    # --- somebody outside asks, the PBX answers
+
+    def _request(self, observation: Observation, held: Held | None) -> None:
+        examined, ts, what, end = observation.examined, observation.ts, observation.message.what, observation.end
+        standings = self.standings
+        observation.has_credentials = observation.message.has_credentials
+        name = _folded(examined.keys(_TO_USER if what in _NAMED_BY_TO else _FROM_USER))
+        observation.name_key = name
+        if observation.has_credentials:
+            self._credentials(observation, end)
+        else:
             observation.repeats = self.transactions.repeats(examined.transaction_key, ts)
+        account = observation.account_key or name
+        call = standings.known_call(account, end.source, ts)
+        observation.known = call is not None
+        observation.name_known = observation.known or standings.is_account(account, ts)
+        observation.relieved = observation.known or _trusts(held, account)
+        if call and call == _folded(examined.keys(_CALL_ID)):
+            observation.call_known = True
+        if what in (_ACK, _CANCEL) or (what == _BYE and not observation.has_credentials):
+            if what != _CANCEL and _is_stranger(held) and self.dialogs.proves(examined, end.address):
+                standings.prove(end.port, _held(Standing.PROVEN, 0, 0, end), ts)
             return
-        observation.has_credentials = True
+        self.replies.asked(ts, relieved=observation.relieved)
+        observation.stalled, observation.blind = self.replies.stalled(ts), self.replies.blind(ts)
+        if not observation.repeats and (observation.has_credentials or not observation.relieved):
+            self._wait(observation, end)
+
+    def _credentials(self, observation: Observation, end: End) -> None:
+        examined = observation.examined
         observation.account_key = _folded(examined.keys(_USERNAME)) or 1
-        observation.proof = self.challenges.proof(examined)
-        observation.known = self.standings.is_known(observation.account_key, observation.source_key, ts)
+        observation.proof = self.challenges.proof(examined, end.address)
+        if observation.proof == Proof.OWN:
+            observation.outcome = Outcome.CHALLENGED_ANSWERED
         # The same transaction with other credentials is another guess: a registrar that keeps no state judges each.
         tried = _folded([examined.transaction_key, *examined.keys(_RESPONSE), *examined.keys(_NONCE)])
-        observation.repeats = self.transactions.repeats(tried, ts)
-        if not observation.repeats:
-            what = observation.message.what
-            request = Request(
-                ts,
+        observation.repeats = self.transactions.repeats(tried, observation.ts)
+        observation.call_key = _folded(examined.keys(_CALL_ID))
+        observation.accounts_at = self.standings.accounts_at(end.source, observation.ts)
+
+    def _wait(self, observation: Observation, end: End) -> None:
+        examined, what = observation.examined, observation.message.what
+        self.transactions.began(
+            examined,
+            Request(
                 observation.account_key,
-                observation.port_key,
-                observation.source_key,
+                observation.name_key,
+                end.port,
+                end.source,
+                observation.sender_key,
+                _folded(examined.keys(_CALL_ID)),
                 what,
                 observation.proof,
                 int(observation.known),
                 int(observation.name_known),
-                int(_binds(what, examined)),
-            )
-            self.transactions.began(examined, request)
+                _binds(what, examined) if observation.has_credentials else 0,
+                0,
+            ),
+        )
 
     def _answer(self, observation: Observation) -> None:
-        """The PBX answers somebody outside."""
-        examined = observation.examined
-        if examined.code in _CHALLENGES:
-            self.challenges.sent(examined)
+        examined, end = observation.examined, observation.end
+        code = examined.code
+        self.replies.answered()
+        if code in _CHALLENGES:
+            self.challenges.sent(examined, end.address)
+        elif observation.message.what == _SUCCESS_CLASS and examined.raw(_TO_TAG) is not None:
+            self.dialogs.answered(examined, end.address)
         ended = self.transactions.ended(examined)
         if ended is None:
             return
-        request, observation.outcome = ended
+        request, observation.outcome, observation.stale = ended
         observation.request = request
-        observation.account_key = request.account
-        if observation.outcome == Outcome.ACCEPTED and request.proof == Proof.OWN and request.binds and examined.code < 300:  # noqa: PLR2004
-            seconds = _granted(examined) if request.what == _REGISTER else _CALL_SECONDS
-            until = examined.ts + seconds * NANOSECONDS
-            self.standings.accept(request.port, request.account, request.network, examined.ts, until)
+        observation.account_key, observation.name_key = request.account, request.name
+        if request.account:
+            observation.accounts_at = self.standings.accounts_at(request.source, observation.ts)
+        if request.proof == Proof.OWN and observation.message.what == _SUCCESS_CLASS:
+            self._accepted(observation, request, end)
+
+    def _accepted(self, observation: Observation, request: Request, end: End) -> None:
+        """His own nonce, his credentials, and the PBX says yes."""
+        examined, ts = observation.examined, observation.ts
+        if request.binds == _REMOVES:
+            self.standings.withdraw(request.port)
+        if request.binds != _BINDS or request.port != end.port:
+            return
+        seconds = _granted(examined) if request.what == _REGISTER else _CALL_SECONDS
+        until = ts + seconds * NANOSECONDS
+        name = request.name if request.what == _REGISTER else 0
+        held = _held(Standing.TRUSTED, request.account, name, end)
+        before = self.standings.of(end.port, ts)
+        if (
+            self.standings.accept(end.port, request.source, held, request.call, ts, until)
+            and before != Standing.TRUSTED
+        ):
+            observation.grant = Grant(Standing.TRUSTED, end.text[0], end.text[1], until)
+
+    # --- the PBX asks somebody outside, he answers
+
+    def _own_request(self, observation: Observation) -> None:
+        if observation.message.what == _REGISTER:
+            self.transactions.asked(observation.examined, observation.end.port)
+
+    def _answer_to_us(self, observation: Observation) -> None:
+        """A provider accepts a registration of the PBX: he alone could know its transaction."""
+        examined, end, ts = observation.examined, observation.end, observation.ts
+        if observation.message.what != _SUCCESS_CLASS or not self.transactions.was_asked(examined, end.port):
+            return
+        seconds = _seconds(examined)
+        if seconds:
+            until = ts + seconds * NANOSECONDS
+            before = self.standings.of(end.port, ts)
+            held = _held(Standing.TRUSTED, 0, 0, end)
+            if self.standings.trust(end.port, held, ts, until) and before != Standing.TRUSTED:
+                observation.grant = Grant(Standing.TRUSTED, end.text[0], end.text[1], until)
+
+
+def _trusts(held: Held | None, account: int) -> bool:
+    """Trusted for this account, or, as a provider, for all."""
+    return held is not None and held.standing == Standing.TRUSTED and (not held.account or account in held[1:3])
+
+
+def _is_stranger(held: Held | None) -> bool:
+    """Not even proven."""
+    return held is None or held.standing < Standing.PROVEN
+
+
+def _held(standing: Standing, account: int, name: int, end: End) -> Held:
+    address, port = end.text
+    high, low = int.from_bytes(address[:8], "big"), int.from_bytes(address[8:], "big")
+    return Held(standing, account, name, high, low, port, int(end.behind))
 
 
 def _folded(keys: list[int]) -> int:
@@ -130,16 +250,16 @@ def _folded(keys: list[int]) -> int:
     return folded
 
 
-def _binds(what: int, examined: examine.Examined) -> bool:
-    """A REGISTER that adds a binding (no query: it has a Contact; no removal: it does not expire at once), or an INVITE for a new call."""
+def _binds(what: int, examined: examine.Examined) -> int:
+    """1 for a REGISTER that adds a binding (its Contact does not expire at once), or an INVITE for a new call; 2 for a removal."""
     if what == _INVITE:
-        return examined.raw(_TO_TAG) is None
+        return int(examined.raw(_TO_TAG) is None)
     if what != _REGISTER:
-        return False
+        return 0
     contact = examined.raw(_CONTACT)
-    if contact is None or contact.strip() == b"*":
-        return False
-    return _seconds(examined) != 0
+    if contact is None:
+        return 0
+    return _REMOVES if contact.strip() == b"*" or _seconds(examined) == 0 else _BINDS
 
 
 def _granted(examined: examine.Examined) -> int:
@@ -150,10 +270,11 @@ def _granted(examined: examine.Examined) -> int:
 def _seconds(examined: examine.Examined) -> int:
     """The expires parameter of the first Contact, else the Expires header (RFC 3261 10.2.1.1); the default where neither can be read."""
     contact = (examined.raw(_CONTACT) or b"").lower()
-    for text in (contact.rpartition(b";expires=")[2] if b";expires=" in contact else b"", examined.raw(_EXPIRES) or b""):
+    for text in (
+        contact.rpartition(b";expires=")[2] if b";expires=" in contact else b"",
+        examined.raw(_EXPIRES) or b"",
+    ):
         digits = text[: next((i for i, byte in enumerate(text) if not 48 <= byte <= 57), len(text))]  # noqa: PLR2004
         if digits:
             return min(int(digits[:10]), 86400 * 7)
     return _EXPIRES_DEFAULT
-
-

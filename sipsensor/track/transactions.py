@@ -22,20 +22,25 @@ ANSWER_SECONDS = 300
 _INVITE, _REGISTER = names.METHODS.index(b"INVITE"), names.METHODS.index(b"REGISTER")
 _CHALLENGES = frozenset((401, 407))
 _FORBIDDEN, _NOT_FOUND = 403, 404
-_PROVISIONAL, _SUCCESS, _OWN_FAULT = 200, 300, 500
+_TRYING, _PROVISIONAL, _SUCCESS, _OWN_FAULT = 100, 200, 300, 500
 """Below, below, and from which up a status code tells nothing of the sender."""
 
 
 class Request(NamedTuple):
     """What is remembered of a request until it is answered. Keys are keyed hashes; 0 where there is nothing."""
 
-    ts: int
     account: int
     """The name that its credentials are for."""
+    name: int
+    """The user that it is from: To of a REGISTER, From of all else."""
     port: int
     """The sender's ``address . port``."""
-    network: int
+    source: int
     """What counts as one source."""
+    sender: int
+    """What a stranger's limits count by."""
+    call: int
+    """Its Call-ID."""
     what: int
     """Its method's number."""
     proof: int
@@ -43,9 +48,11 @@ class Request(NamedTuple):
     known: int
     """1 where that account was accepted from that source before."""
     name_known: int
-    """1 where the PBX had accepted the account name before."""
+    """1 where the PBX had accepted the name before, from anywhere."""
     binds: int
-    """1 for a REGISTER that adds a binding: no query, no removal. 1 for an INVITE outside a dialog."""
+    """1 for a REGISTER that adds a binding: no query, no removal. 1 for an INVITE outside a dialog. 2 for a removal."""
+    taken: int
+    """1 once the PBX showed that it deals with it: what was charged for it was given back."""
 
 
 class Transactions:
@@ -57,6 +64,7 @@ class Transactions:
     def __init__(self, capacity: int = 65_536) -> None:
         self.seen = tables.SeenTable(capacity, TRANSACTION_SECONDS)
         self.waiting = tables.Records(capacity, len(Request._fields))
+        self.own = tables.Records(1024, 1)
 
     def repeats(self, key: int, now: int) -> int:
         """How many datagrams with this key came before this one. 0 for a message that names no transaction (key 0)."""
@@ -69,44 +77,63 @@ class Transactions:
     def tables(self) -> Sequence[Table]:
         """Transactions seen, and those that wait for an answer."""
         return [
-            Table("transactions", self.seen.fill, self.seen.capacity, self.seen.evictions),
-            Table("requests", self.waiting.fill, self.waiting.capacity, self.waiting.evictions),
+            Table.of("transactions", self.seen),
+            Table.of("requests", self.waiting),
+            Table.of("own_registrations", self.own),
         ]
+
+    def asked(self, examined: examine.Examined, port: int) -> None:
+        """The PBX registers itself at that ``address . port``."""
+        self.own.put(examined.transaction_key, examined.ts, examined.ts + TRANSACTION_SECONDS * NANOSECONDS, (port,))
+
+    def was_asked(self, examined: examine.Examined, port: int) -> bool:
+        """Whether this response answers such a request, from where it went."""
+        return self.own.get(examined.transaction_key, examined.ts) == (port,)
 
     def began(self, examined: examine.Examined, request: Request) -> None:
         """A request of somebody outside: wait for its answer."""
-        until = request.ts + ANSWER_SECONDS * NANOSECONDS
-        self.waiting.put(examined.transaction_key, request.ts, until, request)
+        self.waiting.put(examined.transaction_key, examined.ts, examined.ts + ANSWER_SECONDS * NANOSECONDS, request)
 
-    def ended(self, examined: examine.Examined) -> tuple[Request, Outcome] | None:
-        """The request that a response of the PBX answers, and what became of it; None for a provisional one, or a request not known.
+    def ended(self, examined: examine.Examined) -> tuple[Request, Outcome, bool] | None:
+        """The request that a response of the PBX answers, what became of it, and whether its nonce was merely old; None for a request not
+        known, and for 100 Trying.
 
-        A challenge leaves it pending: the same Call-ID comes back in a transaction of its own, and so does whoever guesses.
+        A call that rings was taken, so it is accepted already; its final response comes with ``taken``. A challenge leaves a
+        request pending: the same Call-ID comes back in a transaction of its own, and so does whoever guesses.
         """
-        if examined.code < _PROVISIONAL:
+        code, key = examined.code, examined.transaction_key
+        if code <= _TRYING:
             return None
-        held = self.waiting.get(examined.transaction_key, examined.ts)
+        held = self.waiting.get(key, examined.ts)
         if held is None:
             return None
-        self.waiting.forget(examined.transaction_key)
         request = Request(*held)
-        return request, outcome(request, examined.code, stale=_is_stale(examined))
+        if code < _PROVISIONAL:
+            if request.taken:
+                return None
+            self.began(examined, request._replace(taken=1))
+            return request, Outcome.ACCEPTED, False
+        self.waiting.forget(key)
+        stale = bool(request.account) and _is_stale(examined)
+        return request, outcome(request, code, stale=stale), stale
 
 
 def outcome(request: Request, code: int, *, stale: bool = False) -> Outcome:
     """What a final status code says of the request's sender.
 
-    Not a refusal of his: a challenge of one without credentials, or of a nonce that ran out; what a callee or the network did (408, 480, 486,
-    487, 488, 491, 600, 603); the PBX's own faults (threats.md 2.1). With credentials, a call that is refused for another reason than 401, 403
-    or 407 has passed the check of its password.
+    Not a refusal of his: a challenge of one without credentials, or of a nonce that ran out; what a callee or the network did
+    (408, 480, 486, 487, 488, 491, 600, 603); the PBX's own faults (threats.md 2.1). A call that is refused for another reason than
+    401, 403, 404 or 407 was taken: who made it was let through.
     """
     if code < _SUCCESS:
         return Outcome.ACCEPTED
     if code in _CHALLENGES:
         return Outcome.REFUSED if request.account and not stale else Outcome.PENDING
-    if code == _FORBIDDEN or (code == _NOT_FOUND and request.what == _REGISTER):
+    if code == _FORBIDDEN:
         return Outcome.REFUSED
-    if request.account and request.what == _INVITE and code < _OWN_FAULT:
+    if code == _NOT_FOUND and not (request.account and request.what == _INVITE):
+        return Outcome.REFUSED
+    if request.what == _INVITE and code < _OWN_FAULT:
         return Outcome.ACCEPTED
     return Outcome.PENDING
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from sipsensor.decide.ledger import Ledger
 from sipsensor.decide.policy import Policy
 from sipsensor.decide.trust import Trust
 from sipsensor.detect.base import Detector
@@ -31,7 +32,6 @@ from sipsensor.model import (
 from sipsensor.reassembly.assembler import Assembler
 from sipsensor.track.direction import Directions
 from sipsensor.track.tracker import Tracker
-from sipsensor.track.transactions import Transactions
 from tests.support.packets import PBX, PBX6
 from tests.support.scanning import SEED
 
@@ -106,8 +106,9 @@ def engine(  # noqa: PLR0913  (the rooms of the house, by name)
     return Engine(
         examiner=examiner,
         assembler=Assembler(examiner),
-        tracker=Tracker(Directions(Networks(list(protected))), Transactions()),
+        tracker=Tracker(Directions(Networks(list(protected)))),
         detectors=detectors,
+        ledger=Ledger({rule.id: rule for detector in detectors for rule in detector.rules}),
         policy=Policy(mode, Trust(Networks(list(allowlist))), actions),
         on_error=on_error,
         on_unseen=on_unseen,

@@ -55,7 +55,7 @@ class VolumeCap:
 
     def tables(self) -> Sequence[Table]:
         """How full the table of sources and rules is."""
-        return (Table("event_volume", self._table.fill, self._table.capacity, self._table.evictions),)
+        return (Table.of("event_volume", self._table),)
 
     def settled(self, now: int) -> Iterator[LeftOut]:
         """What was left out of sources that have been silent for the limit's time; each is told once."""

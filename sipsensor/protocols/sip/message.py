@@ -93,6 +93,16 @@ class SipMessage:
         return self.examined.raw(_BODY) or b""
 
     @property
+    def account(self) -> bytes | None:
+        """The name that its credentials are for, else the user that it registers."""
+        return self.norm("auth.username") or self.norm("to.user")
+
+    @property
+    def called(self) -> bytes | None:
+        """The number or name that is called: the user of the Request-URI."""
+        return self.norm("uri.user") if self.is_request else None
+
+    @property
     def has_credentials(self) -> bool:
         """Whether it carries Authorization or Proxy-Authorization."""
         return self.examined.raw(_AUTHORIZATION) is not None or self.examined.raw(_PROXY_AUTHORIZATION) is not None
