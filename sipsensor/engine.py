@@ -151,9 +151,9 @@ class Engine:
         decision = self.policy.decide(observation, shapes, self.scores.add(observation, shapes) if shapes else None)
         asks = observation.direction == _INWARD and observation.message.is_request
         if not decision.verdict and asks and not self.policy.trust.spares(observation):
-            rule = self.ledger.in_force(observation)
-            if rule is not None:
-                decision = self.policy.drop(rule.reason, rule, decision.alerts, observation)
+            cut = self.ledger.in_force(observation)
+            if cut is not None:
+                decision = self.policy.drop(cut[1], cut[0], decision.alerts, observation)
                 self.safety.cut(observation.ts)
         if not decision.verdict:
             decision = self._behaviour(observation, decision)

@@ -179,6 +179,7 @@ class Observation:
     __slots__ = (
         "account_key",
         "accounts_at",
+        "also",
         "blind",
         "call_key",
         "call_known",
@@ -187,6 +188,7 @@ class Observation:
         "examined",
         "excused",
         "grant",
+        "harmless",
         "has_credentials",
         "kind",
         "known",
@@ -203,7 +205,6 @@ class Observation:
         "request",
         "sender_key",
         "source_key",
-        "stale",
         "stalled",
         "standing",
         "transaction",
@@ -241,6 +242,8 @@ class Observation:
         self.has_credentials = False
         self.account_key = 0
         """The name that the credentials are for; in an answer, those of its request."""
+        self.also: tuple[int, ...] = ()
+        """Other names that credentials of the same request are for."""
         self.name_key = 0
         """The user that the request is from."""
         self.proof = 0
@@ -259,8 +262,8 @@ class Observation:
         """The Call-ID. Where there are credentials."""
         self.offender = False
         """Its source was cut before."""
-        self.stale = False
-        """In an answer: the nonce was old, which says nothing of the password."""
+        self.harmless = False
+        """In an answer: it says nothing against him. His nonce was merely old, or it is no matter of who he is."""
         self.stalled = False
         """The PBX answers nobody at the moment."""
         self.blind = False

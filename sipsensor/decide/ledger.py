@@ -110,7 +110,7 @@ class Held(NamedTuple):
     """The address as two numbers: 16 bytes, IPv4 as ::ffff:a.b.c.d."""
     low: int
     kernel: int
-    """1 where the kernel may drop it: not for who is behind a proxy."""
+    """1 where the kernel may drop it: a source, not behind a proxy, from which no account was ever accepted."""
 
     @property
     def address(self) -> bytes:
@@ -142,18 +142,19 @@ class Ledger:
             made.append(self._cut(observation, _NETWORK, MANY))
         return made
 
-    def in_force(self, observation: Observation) -> Rule | None:
-        """The rule whose cut covers this request. A proven try for a cut account makes its cut last; one after it is the only one."""
+    def in_force(self, observation: Observation) -> tuple[Rule, Reason] | None:
+        """The rule whose cut covers this request, and the reason of its drop. A proven try for a cut account makes its cut last; one after it is the only one."""
         now = observation.ts
         if self.orders and self._ordered.contains(observation.end.text[0]):
-            return ORDER
+            return ORDER, Reason.BANNED
         if self.spared.get(observation.source_key, now) is not None:
             return None
         if observation.account_key:
             rule = self._account_in_force(observation, now)
             if rule is not None:
-                return rule
-        return None if observation.relieved else self._source_in_force(observation, now)
+                return rule, Reason.ACCOUNT
+        rule = None if observation.relieved else self._source_in_force(observation, now)
+        return (rule, Reason.BANNED) if rule is not None else None
 
     def accepted(self, observation: Observation) -> bool:
         """The PBX accepted this request's account from its source: nothing of it is cut any longer. True when something was."""
@@ -254,9 +255,9 @@ class Ledger:
         address, _ = end.text
         high, low = int.from_bytes(address[:8], "big"), int.from_bytes(address[8:], "big")
         account = observation.account_key if scope == _ACCOUNT else 0
-        self._put(
-            key, now, Held(scope, rule.id, now, until, times + 1, now, 0, 0, account, high, low, int(not end.behind))
-        )
+        # The kernel knows no accounts: it would cut those of the same office, too.
+        kernel = scope == _SOURCE and not end.behind and not observation.accounts_at
+        self._put(key, now, Held(scope, rule.id, now, until, times + 1, now, 0, 0, account, high, low, int(kernel)))
         name = observation.message.account if scope == _ACCOUNT else None
         return Cut(SCOPES[scope], address, rule, now, until, name, times + 1)
 

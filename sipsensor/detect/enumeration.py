@@ -78,6 +78,7 @@ def _rule(number: int, slug: str, name: str) -> Rule:
 SENDER = _rule(5002, "enumeration.sender.names", "Trying out account names")
 STRANGERS = _rule(5102, "enumeration.strangers.names", "Account names tried out by many senders together")
 _ALL = 1
+_INVITE = names.METHODS.index(b"INVITE")
 
 
 class Enumeration:
@@ -97,14 +98,17 @@ class Enumeration:
         self.senders = tables.RateTable(settings.entries, [(settings.sender.count, settings.sender.seconds)])
         self.strangers = tables.RateTable(8, [(settings.strangers.count, settings.strangers.seconds)])
         self.used = tables.SeenTable(settings.entries, seconds)
+        self.callers = tables.SeenTable(settings.entries, seconds)
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """A new name: charge it. One that the PBX deals with: give it back."""
         if observation.direction == Direction.OUTBOUND:
             if observation.request is not None and observation.outcome == Outcome.ACCEPTED:
-                self._refund(observation.request, observation.ts)
+                self._answered(observation.request, observation.ts)
             return ()
         if observation.name_known or observation.relieved or observation.repeats or observation.excused:
+            return ()
+        if observation.message.what == _INVITE and self.callers.seen(observation.sender_key, observation.ts):
             return ()
         return self._charge(observation, observation.account_key or observation.name_key)
 
@@ -114,6 +118,7 @@ class Enumeration:
             "enumeration_senders": self.senders,
             "enumeration_strangers": self.strangers,
             "enumeration_names": self.used,
+            "enumeration_callers": self.callers,
         }
         return [Table.of(name, table) for name, table in held.items()]
 
@@ -131,6 +136,13 @@ class Enumeration:
             self.senders.refund(sender, ts)
             return self._over(STRANGERS, observation, pair, self.settings.strangers)
         return ()
+
+    def _answered(self, request: Request, ts: int) -> None:
+        """The PBX deals with it. Who makes calls without any credentials calls in the name of many: a provider."""
+        if request.what == _INVITE and not request.account:
+            self.callers.forget(request.sender)
+            self.callers.touch(request.sender, ts)
+        self._refund(request, ts)
 
     def _refund(self, request: Request, ts: int) -> None:
         """Both names of a registration, where the credentials are for another one."""

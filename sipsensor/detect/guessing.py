@@ -145,7 +145,7 @@ SUCCESS = _rule(
     5204, "guessing.account.success", "A password was right after many that were wrong", action=Action.ALERT
 )
 
-_CALL_SALT, _OTHER_SALT = 0x11, 0x22
+_CALL_SALT, _OTHER_SALT, _ALSO_SALT = 0x11, 0x22, 0x33
 _REFUSALS = Limit(64, 86400)
 """How many refusals are remembered, and for how long."""
 _FAILURES = 5
@@ -188,6 +188,10 @@ class Guessing:
             return ()
         if observation.known and observation.stalled:
             return ()
+        for other in observation.also:
+            over = self.unproven.charge(other ^ _ALSO_SALT, observation.ts)
+            if over:
+                return _over(UNPROVEN, observation, over, (self.settings.unproven,))
         if observation.proof != Proof.OWN:
             return self._unproven(observation)
         return self._own(observation) if observation.known else self._stranger(observation)
@@ -286,15 +290,15 @@ class Guessing:
             return ()
         if outcome == Outcome.REFUSED or request.taken:
             return ()
-        stale = outcome != Outcome.ACCEPTED
-        if stale and not observation.stale:
+        if not observation.harmless:
             return ()
+        accepted = outcome == Outcome.ACCEPTED
         if request.proof != Proof.OWN:
             self._refund_unproven(request, pair, ts)
             return ()
         failures = self.refused.level(pair, ts)
-        self._refund(observation, request, pair, 1 if stale else self._tries(pair ^ request.call, ts))
-        if stale or failures < _FAILURES:
+        self._refund(observation, request, pair, self._tries(pair ^ request.call, ts) if accepted else 1)
+        if not accepted or failures < _FAILURES:
             return ()
         return (Alert(SUCCESS, observation, {"failures": int(failures)}),)
 

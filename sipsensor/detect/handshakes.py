@@ -101,8 +101,8 @@ class Handshakes:
             if (
                 request is not None
                 and not request.account
-                and observation.outcome == Outcome.ACCEPTED
                 and not request.taken
+                and (observation.harmless or observation.outcome == Outcome.REFUSED)
             ):
                 self.senders.refund(request.sender, observation.ts)
             return ()

@@ -20,6 +20,8 @@ PROVEN_SECONDS = 3600
 KNOWN_SECONDS = 14 * 86400
 SOURCES_PER_ACCOUNT = 10
 """A stolen or shared password makes no more sources trusted than this."""
+PORTS_PER_ACCOUNT = 32
+"""New ``address . port`` that one account may make trusted in an hour: no more, or one account would push out all others."""
 _MIX = 0x9E3779B97F4A7C15
 _WORD = (1 << 64) - 1
 
@@ -59,6 +61,7 @@ class Standings:
         self.known = tables.Records(capacity, len(Known._fields), kept=True)
         self.sources = tables.Records(capacity, 1, kept=True)
         self.offices = tables.Records(capacity, 1, kept=True)
+        self.ports = tables.RateTable(capacity, [(PORTS_PER_ACCOUNT, PROVEN_SECONDS)])
         self.withdrawn = 0
         """Registrations that were removed on purpose; whoever counts them sets it back."""
 
@@ -94,13 +97,20 @@ class Standings:
     def accept(self, port: int, source: int, held: Held, call: int, now: int, until: int) -> bool:
         """The PBX accepted his credentials, on a nonce of his own, for a registration or a call that lasts until then.
 
-        False for an account that has too many sources: he is not trusted.
+        False for an account that has too many sources, or too many ports: he is not trusted.
         """
         weeks = now + KNOWN_SECONDS * NANOSECONDS
         for account in {held.account, held.name}:
             if account and not self._know(account, source, call, now, weeks):
                 return False
+        if not self.trusts(port, held, now) and self.ports.charge(held.account, now):
+            return False
         return self.table.put(port, now, until, held, Standing.TRUSTED)
+
+    def trusts(self, port: int, held: Held, now: int) -> bool:
+        """Whether he is trusted already, and for the same account."""
+        before = self.held(port, now)
+        return before is not None and before.standing == Standing.TRUSTED and before.account == held.account
 
     def trust(self, port: int, held: Held, now: int, until: int) -> bool:
         """A provider where the PBX registered itself: trusted for all that he sends."""

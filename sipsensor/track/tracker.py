@@ -46,6 +46,7 @@ _EXPIRES_DEFAULT = 3600
 """Seconds, where a registrar names none (RFC 3261 10.2.1.1 leaves it to him; this is what the common ones grant)."""
 _CALL_SECONDS = 3600
 _BINDS, _REMOVES = 1, 2
+_TRUSTED_HERE = 2
 _WORD = (1 << 64) - 1
 
 
@@ -120,7 +121,7 @@ class Tracker:
         if observation.has_credentials:
             self._credentials(observation, end)
         else:
-            observation.repeats = self.transactions.repeats(examined.transaction_key, ts)
+            observation.repeats = self.transactions.repeats(_once(examined, [name]), ts)
         account = observation.account_key or name
         call = standings.known_call(account, end.source, ts)
         observation.known = call is not None
@@ -139,13 +140,16 @@ class Tracker:
 
     def _credentials(self, observation: Observation, end: End) -> None:
         examined = observation.examined
-        observation.account_key = _folded(examined.keys(_USERNAME)) or 1
+        accounts = sorted(set(examined.keys(_USERNAME)))
+        observation.account_key = accounts[0] if accounts else observation.name_key or 1
+        # Which of several the PBX takes, nobody knows: each is tried.
+        observation.also = tuple(accounts[1:])
         observation.proof = self.challenges.proof(examined, end.address)
         if observation.proof == Proof.OWN:
             observation.outcome = Outcome.CHALLENGED_ANSWERED
         # The same transaction with other credentials is another guess: a registrar that keeps no state judges each.
-        tried = _folded([examined.transaction_key, *examined.keys(_RESPONSE), *examined.keys(_NONCE)])
-        observation.repeats = self.transactions.repeats(tried, observation.ts)
+        tried = [observation.name_key, *accounts, *examined.keys(_RESPONSE), *examined.keys(_NONCE)]
+        observation.repeats = self.transactions.repeats(_once(examined, tried), observation.ts)
         observation.call_key = _folded(examined.keys(_CALL_ID))
         observation.accounts_at = self.standings.accounts_at(end.source, observation.ts)
 
@@ -162,7 +166,9 @@ class Tracker:
                 _folded(examined.keys(_CALL_ID)),
                 what,
                 observation.proof,
-                int(observation.known),
+                _TRUSTED_HERE
+                if observation.standing == Standing.TRUSTED and observation.relieved
+                else int(observation.known),
                 int(observation.name_known),
                 _binds(what, examined) if observation.has_credentials else 0,
                 0,
@@ -180,7 +186,7 @@ class Tracker:
         ended = self.transactions.ended(examined)
         if ended is None:
             return
-        request, observation.outcome, observation.stale = ended
+        request, observation.outcome, observation.harmless = ended
         observation.request = request
         observation.account_key, observation.name_key = request.account, request.name
         if request.account:
@@ -240,6 +246,11 @@ def _held(standing: Standing, account: int, name: int, end: End) -> Held:
     address, port = end.text
     high, low = int.from_bytes(address[:8], "big"), int.from_bytes(address[8:], "big")
     return Held(standing, account, name, high, low, port, int(end.behind))
+
+
+def _once(examined: examine.Examined, parts: list[int]) -> int:
+    """A key of one transaction and what it is about; 0, which is never a repetition, where it names no transaction."""
+    return _folded([examined.transaction_key, *parts]) if examined.transaction_key else 0
 
 
 def _folded(keys: list[int]) -> int:

@@ -46,7 +46,7 @@ class Request(NamedTuple):
     proof: int
     """A ``challenges.Proof``; its credentials' nonce."""
     known: int
-    """1 where that account was accepted from that source before."""
+    """1 where that account was accepted from that source before; 2 where it is trusted at this very ``address . port``."""
     name_known: int
     """1 where the PBX had accepted the name before, from anywhere."""
     binds: int
@@ -95,7 +95,8 @@ class Transactions:
         self.waiting.put(examined.transaction_key, examined.ts, examined.ts + ANSWER_SECONDS * NANOSECONDS, request)
 
     def ended(self, examined: examine.Examined) -> tuple[Request, Outcome, bool] | None:
-        """The request that a response of the PBX answers, what became of it, and whether its nonce was merely old; None for a request not
+        """The request that a response of the PBX answers, what became of it, and whether the answer says nothing against him (his nonce
+        was old, or it is no matter of who he is); None for a request not
         known, and for 100 Trying.
 
         A call that rings was taken, so it is accepted already; its final response comes with ``taken``. A challenge leaves a
@@ -112,10 +113,11 @@ class Transactions:
             if request.taken:
                 return None
             self.began(examined, request._replace(taken=1))
-            return request, Outcome.ACCEPTED, False
+            return request, Outcome.ACCEPTED, True
         self.waiting.forget(key)
         stale = bool(request.account) and _is_stale(examined)
-        return request, outcome(request, code, stale=stale), stale
+        what = outcome(request, code, stale=stale)
+        return request, what, stale or (what != Outcome.REFUSED and code not in _CHALLENGES)
 
 
 def outcome(request: Request, code: int, *, stale: bool = False) -> Outcome:
@@ -129,7 +131,7 @@ def outcome(request: Request, code: int, *, stale: bool = False) -> Outcome:
         return Outcome.ACCEPTED
     if code in _CHALLENGES:
         return Outcome.REFUSED if request.account and not stale else Outcome.PENDING
-    if code == _FORBIDDEN:
+    if code == _FORBIDDEN and not (request.known > 1 and request.what == _INVITE):  # a number that he may not call
         return Outcome.REFUSED
     if code == _NOT_FOUND and not (request.account and request.what == _INVITE):
         return Outcome.REFUSED
