@@ -143,7 +143,9 @@ class Ledger:
         return made
 
     def in_force(self, observation: Observation) -> tuple[Rule, Reason] | None:
-        """The rule whose cut covers this request, and the reason of its drop. A proven try for a cut account makes its cut last; one after it is the only one."""
+        """The rule whose cut covers this request, and the reason of its drop. A proven try for a cut account makes its cut last; one
+        after it is the only one.
+        """
         now = observation.ts
         if self.orders and self._ordered.contains(observation.end.text[0]):
             return ORDER, Reason.BANNED

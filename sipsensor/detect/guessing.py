@@ -83,7 +83,7 @@ class GuessingSettings:
         },
     )
     source_names: Limit = field(
-        default=Limit(8, 3600),
+        default=Limit(6, 3600),
         metadata={
             "doc": "Accounts that the PBX never accepted from anywhere, tried by one source.",
             "unit": "count in seconds",
@@ -250,7 +250,8 @@ class Guessing:
         if observation.offender:
             over = self.offenders.charge(source, ts)
             if over:
-                return _over(SPRAY, observation, over, (Limit(1, settings.source_names.seconds),), _cut(refused >= 1))
+                # It was refused often enough before.
+                return _over(SPRAY, observation, over, (Limit(1, settings.source_names.seconds),), Scope.SOURCE)
         if not observation.name_known and not self.named.touch(pair_key(observation.account_key, source), ts):
             over = self.names.charge(source, ts)
             if over:
