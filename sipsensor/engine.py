@@ -15,7 +15,7 @@ from sipsensor.decide.policy import severest
 from sipsensor.decide.safety import Safety
 from sipsensor.decide.score import Scores
 from sipsensor.detect.kinds import KindTable
-from sipsensor.model import Arrival, Decision, Direction, Mode, Reason, Verdict
+from sipsensor.model import Action, Arrival, Decision, Direction, Mode, Reason, Verdict
 from sipsensor.protocols import sip
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sipsensor.decide.policy import Policy
     from sipsensor.detect.base import Detector
     from sipsensor.fastpath import examine
-    from sipsensor.model import Alert, Observation, Packet, Table
+    from sipsensor.model import Alert, Cut, Observation, Packet, Table
     from sipsensor.protocols.base import Malformed
     from sipsensor.reassembly.assembler import Assembler
     from sipsensor.track.tracker import Tracker
@@ -150,36 +150,45 @@ class Engine:
         shapes = self._detect(observation, self.kinds.shapes)
         decision = self.policy.decide(observation, shapes, self.scores.add(observation, shapes) if shapes else None)
         asks = observation.direction == _INWARD and observation.message.is_request
-        if not decision.verdict and asks and not self.policy.trust.spares(observation):
+        if asks and self.policy.trust.spares(observation):
+            observation.excused = observation.spared = True
+        elif asks and not decision.verdict:
             cut = self.ledger.in_force(observation)
             if cut is not None:
                 decision = self.policy.drop(cut[1], cut[0], decision.alerts, observation)
                 self.safety.cut(observation.ts)
         if not decision.verdict:
             decision = self._behaviour(observation, decision)
-        if decision.verdict and asks:
+        if asks and decision.effect:
             self.tracker.dropped(observation)
         return decision
 
     def _behaviour(self, observation: Observation, before: Decision) -> Decision:
-        """What detectors say, after what shapes said."""
+        """What detectors say, after what shapes said. Limits and cuts are not for whom the operator excuses."""
         if observation.has_credentials:
             observation.offender = self.ledger.is_offender(observation)
-        decision = self.policy.decide(observation, self._detect(observation, self.kinds.judges))
-        if decision.verdict and self.policy.trust.spares(observation):
+        alerts = self._detect(observation, self.kinds.judges)
+        if not alerts:
+            return before
+        decision = self.policy.decide(observation, alerts)
+        if decision.verdict and observation.spared:
             decision = self.policy.spare(decision)
-        elif decision.verdict and decision.alerts:
-            decision.cuts = tuple(
-                cut
-                for alert in decision.alerts
-                if alert.scope is not None
-                for cut in self.ledger.cut(observation, alert.scope, alert.rule)
-            )
-            if decision.cuts:
-                self.safety.cut(observation.ts)
+        elif decision.verdict:
+            decision.cuts = self._cut(decision.alerts, observation)
         decision.alerts = before.alerts + decision.alerts
         decision.rule = decision.rule or before.rule
         return decision
+
+    def _cut(self, alerts: Sequence[Alert], observation: Observation) -> tuple[Cut, ...]:
+        cuts = tuple(
+            cut
+            for alert in alerts
+            if alert.scope is not None and self.policy.action_of(alert.rule) is Action.DROP
+            for cut in self.ledger.cut(observation, alert.scope, alert.rule)
+        )
+        if cuts:
+            self.safety.cut(observation.ts)
+        return cuts
 
     def _detect(self, observation: Observation, table: Sequence[Sequence[Detector]]) -> Sequence[Alert]:
         alerts: list[Alert] = []

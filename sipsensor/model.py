@@ -205,6 +205,7 @@ class Observation:
         "request",
         "sender_key",
         "source_key",
+        "spared",
         "stalled",
         "standing",
         "transaction",
@@ -270,6 +271,8 @@ class Observation:
         """The PBX's answers do not come by here."""
         self.excused = False
         """The ledger lets this one try: no budget is charged."""
+        self.spared = False
+        """Limits and cuts are not for it, because the operator says so."""
         self.request: Any = None
         """In an answer of the PBX: the request that it answers, as it was remembered."""
         self.grant: Grant | None = None

@@ -106,7 +106,7 @@ class Handshakes:
             ):
                 self.senders.refund(request.sender, observation.ts)
             return ()
-        if observation.relieved or observation.repeats:
+        if observation.relieved or observation.excused or observation.repeats:
             return ()
         if observation.has_credentials:
             if observation.proof == Proof.OWN:
