@@ -196,6 +196,7 @@ class Observation:
         "name_key",
         "name_known",
         "offender",
+        "once_key",
         "outcome",
         "port_key",
         "proof",
@@ -239,6 +240,8 @@ class Observation:
         """The remote end, where these keys come from."""
         self.repeats = 0
         """Datagrams with the same transaction and credentials before this one."""
+        self.once_key = 0
+        """What repetitions are counted by: the transaction, and what it is about."""
         self.outcome: int = 0
         self.has_credentials = False
         self.account_key = 0

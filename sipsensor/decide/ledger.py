@@ -265,7 +265,7 @@ class Ledger:
 
     def _probes(self, observation: Observation, held: Held, key: int) -> bool:
         wait = min(self.ladder.probe << min(held.probes, 10), self.ladder.probe_longest) * NANOSECONDS
-        if not observation.known or observation.repeats or observation.ts - held.probed < wait:
+        if not observation.known or observation.ts - held.probed < wait:
             return False
         self._put(key, observation.ts, held._replace(probed=observation.ts, probes=held.probes + 1))
         return True

@@ -99,7 +99,7 @@ class Tracker:
     def dropped(self, observation: Observation) -> None:
         """We drop this request: the PBX never sees it, so nothing of it is evidence."""
         if observation.message.is_request:
-            self.transactions.forget(observation.examined)
+            self.transactions.forget(observation.examined, observation.once_key)
             self.replies.dropped(observation.ts)
 
     def tables(self) -> Sequence[Table]:
@@ -121,7 +121,8 @@ class Tracker:
         if observation.has_credentials:
             self._credentials(observation, end)
         else:
-            observation.repeats = self.transactions.repeats(_once(examined, [name]), ts)
+            observation.once_key = _once(examined, [name])
+            observation.repeats = self.transactions.repeats(observation.once_key, ts)
         account = observation.account_key or name
         call = standings.known_call(account, end.source, ts)
         observation.known = call is not None
@@ -149,7 +150,8 @@ class Tracker:
             observation.outcome = Outcome.CHALLENGED_ANSWERED
         # The same transaction with other credentials is another guess: a registrar that keeps no state judges each.
         tried = [observation.name_key, *accounts, *examined.keys(_RESPONSE), *examined.keys(_NONCE)]
-        observation.repeats = self.transactions.repeats(_once(examined, tried), observation.ts)
+        observation.once_key = _once(examined, tried)
+        observation.repeats = self.transactions.repeats(observation.once_key, observation.ts)
         observation.call_key = _folded(examined.keys(_CALL_ID))
         observation.accounts_at = self.standings.accounts_at(end.source, observation.ts)
 

@@ -70,8 +70,9 @@ class Transactions:
         """How many datagrams with this key came before this one. 0 for a message that names no transaction (key 0)."""
         return self.seen.touch(key, now)
 
-    def forget(self, examined: examine.Examined) -> None:
-        """A request that the PBX never sees."""
+    def forget(self, examined: examine.Examined, once: int) -> None:
+        """A request that the PBX never sees: when it comes again, it is no repetition of anything. ``once`` is what it was counted by."""
+        self.seen.forget(once)
         self.waiting.forget(examined.transaction_key)
 
     def tables(self) -> Sequence[Table]:
