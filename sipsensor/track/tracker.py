@@ -39,6 +39,7 @@ _CALL_ID, _CONTACT, _EXPIRES, _TO_TAG = (names.FIELDS[name] for name in ("call-i
 _REGISTER, _INVITE, _OPTIONS, _ACK, _BYE, _CANCEL = (
     names.METHODS.index(method) for method in (b"REGISTER", b"INVITE", b"OPTIONS", b"ACK", b"BYE", b"CANCEL")
 )
+_NEVER_ASKED = frozenset((_ACK, _CANCEL))
 _NAMED_BY_TO = frozenset((_REGISTER, _OPTIONS))
 _SUCCESS_CLASS = WHAT_STATUS + 2
 _CHALLENGES = frozenset((401, 407))
@@ -115,7 +116,8 @@ class Tracker:
     def _request(self, observation: Observation, held: Held | None) -> None:
         examined, ts, what, end = observation.examined, observation.ts, observation.message.what, observation.end
         standings = self.standings
-        observation.has_credentials = observation.message.has_credentials
+        # Nobody answers an ACK: it repeats its call's credentials (RFC 3261 22.1) and tries nothing. So does a CANCEL.
+        observation.has_credentials = what not in _NEVER_ASKED and observation.message.has_credentials
         name = _folded(examined.keys(_TO_USER if what in _NAMED_BY_TO else _FROM_USER))
         observation.name_key = name
         if observation.has_credentials:
@@ -130,7 +132,7 @@ class Tracker:
         observation.relieved = observation.known or _trusts(held, account)
         if call and call == _folded(examined.keys(_CALL_ID)):
             observation.call_known = True
-        if what in (_ACK, _CANCEL) or (what == _BYE and not observation.has_credentials):
+        if what in _NEVER_ASKED or (what == _BYE and not observation.has_credentials):
             if what != _CANCEL and _is_stranger(held) and self.dialogs.proves(examined, end.address):
                 standings.prove(end.port, _held(Standing.PROVEN, 0, 0, end), ts)
             return
