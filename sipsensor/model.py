@@ -198,6 +198,7 @@ class Observation:
         "offender",
         "once_key",
         "outcome",
+        "pair_key",
         "port_key",
         "proof",
         "protocol",
@@ -248,6 +249,8 @@ class Observation:
         """The name that the credentials are for; in an answer, those of its request."""
         self.also: tuple[int, ...] = ()
         """Other names that credentials of the same request are for."""
+        self.pair_key = 0
+        """The account as budgets and cuts know it: from this source, or from this very ``address . port`` where it is trusted."""
         self.name_key = 0
         """The user that the request is from."""
         self.proof = 0

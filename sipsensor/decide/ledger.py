@@ -25,7 +25,6 @@ from sipsensor.model import (
     Table,
 )
 from sipsensor.track.challenges import Proof
-from sipsensor.track.standing import pair_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -163,7 +162,7 @@ class Ledger:
         request = observation.request
         if request is None or observation.outcome != Outcome.ACCEPTED or not request.account:
             return False
-        key = pair_key(request.account, request.source)
+        key = request.pair
         was = self.table.get(key, observation.ts) is not None
         if was:
             self.table.forget(key)
@@ -283,7 +282,7 @@ class Ledger:
 
 def _key(scope: int, observation: Observation) -> int:
     if scope == _ACCOUNT:
-        return pair_key(observation.account_key, observation.source_key)
+        return int(observation.pair_key)
     if scope == _SOURCE:
         return int(observation.source_key ^ _SALTS[_SOURCE])
     if observation.end.behind:

@@ -222,13 +222,13 @@ class Guessing:
         """Anybody may have sent this: what is over the budget dies, and nobody is cut for it."""
         key, ts = observation.account_key, observation.ts
         if observation.known:
-            key = pair_key(key, observation.source_key) ^ (_CALL_SALT if observation.call_known else _OTHER_SALT)
+            key = observation.pair_key ^ (_CALL_SALT if observation.call_known else _OTHER_SALT)
         return _over(UNPROVEN, observation, self.unproven.charge(key, ts), (self.settings.unproven,))
 
     def _own(self, observation: Observation) -> Sequence[Alert]:
         """One account from one source, on his own nonce."""
         ts = observation.ts
-        pair = pair_key(observation.account_key, observation.source_key)
+        pair = observation.pair_key
         table = self.blind if observation.blind else self.pairs
         over = table.charge(pair, ts)
         if not over:
@@ -283,7 +283,7 @@ class Guessing:
 
     def _answered(self, observation: Observation, request: Request) -> Sequence[Alert]:
         ts, outcome = observation.ts, observation.outcome
-        pair = pair_key(request.account, request.source)
+        pair = request.pair
         if outcome == Outcome.REFUSED and request.proof == Proof.OWN:
             self.refused.charge(pair, ts)
             if not request.known:

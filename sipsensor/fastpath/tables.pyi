@@ -47,7 +47,7 @@ Entry: TypeAlias = tuple[int, int, int, tuple[int, ...]]
 """Of ``Records``: key, time until which it is held, rank, numbers."""
 
 class Records:
-    """``width`` (1 to 12) 64-bit numbers for each key, until a time that the writer sets. Raises ValueError for another width."""
+    """``width`` (1 to 16) 64-bit numbers for each key, until a time that the writer sets. Raises ValueError for another width."""
 
     def __init__(self, capacity: int, width: int, kept: bool = False) -> None:
         """``kept``: somebody takes the ``changes``, at least now and then; they are remembered by key."""

@@ -19,7 +19,7 @@ from sipsensor.fastpath.hashing cimport Hash, hash_end, hash_part, hash_start
 cdef enum:
     WAYS = 8
     LIMITS_MAX = 4
-    WORDS_MAX = 12
+    WORDS_MAX = 16
 
 cdef int64_t SECOND = 1_000_000_000
 

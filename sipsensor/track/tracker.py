@@ -20,7 +20,7 @@ from sipsensor.track.challenges import Challenges, Proof
 from sipsensor.track.dialogs import Dialogs
 from sipsensor.track.ends import End, Ends
 from sipsensor.track.replies import Replies
-from sipsensor.track.standing import Held, Standings
+from sipsensor.track.standing import Held, Standings, pair_key
 from sipsensor.track.transactions import Request, Transactions
 
 if TYPE_CHECKING:
@@ -129,7 +129,12 @@ class Tracker:
         call = standings.known_call(account, end.source, ts)
         observation.known = call is not None
         observation.name_known = observation.known or standings.is_account(account, ts)
-        observation.relieved = observation.known or _trusts(held, account)
+        trusted = _trusts(held, account)
+        observation.relieved = observation.known or trusted
+        if observation.has_credentials:
+            # Whoever guesses at it beside him, behind the same NAT, is not he.
+            here = trusted and held is not None and held.account != 0
+            observation.pair_key = pair_key(account, end.port if here else end.source)
         if call and call == _folded(examined.keys(_CALL_ID)):
             observation.call_known = True
         if what in _NEVER_ASKED or (what == _BYE and not observation.has_credentials):
@@ -164,6 +169,7 @@ class Tracker:
             Request(
                 observation.account_key,
                 observation.name_key,
+                observation.pair_key,
                 end.port,
                 end.source,
                 observation.sender_key,

@@ -33,6 +33,8 @@ class Request(NamedTuple):
     """The name that its credentials are for."""
     name: int
     """The user that it is from: To of a REGISTER, From of all else."""
+    pair: int
+    """That account as budgets and cuts know it: from that source, or from that very ``address . port`` where it is trusted."""
     port: int
     """The sender's ``address . port``."""
     source: int
