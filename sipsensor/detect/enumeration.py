@@ -42,6 +42,9 @@ _NAMED = tuple(
     names.METHODS.index(method)
     for method in (b"REGISTER", b"INVITE", b"OPTIONS", b"SUBSCRIBE", b"PUBLISH", b"MESSAGE", b"REFER", b"NOTIFY")
 )
+_WITHIN = (*(names.METHODS.index(method) for method in (b"BYE", b"INFO", b"PRACK", b"UPDATE")), names.METHOD_OTHER)
+"""Lawful within a dialog alone; outside of one, a PBX that asks for credentials asks for them as it does of an INVITE."""
+_TO_TAG = names.FIELDS["to.tag"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ class Enumeration:
     settings_type = EnumerationSettings
     rules = (SENDER, STRANGERS)
     interests = (
-        Interest(When.JUDGE, AppProtocol.SIP, Direction.INBOUND, _NAMED),
+        Interest(When.JUDGE, AppProtocol.SIP, Direction.INBOUND, _NAMED + _WITHIN),
         Interest(When.LEARN, AppProtocol.SIP, Direction.OUTBOUND, range(WHAT_STATUS + 1, WHAT_STATUS + 7)),
     )
 
@@ -107,6 +110,8 @@ class Enumeration:
                 self._answered(observation.request, observation.ts)
             return ()
         if observation.name_known or observation.relieved or observation.repeats or observation.excused:
+            return ()
+        if observation.message.what in _WITHIN and observation.examined.raw(_TO_TAG) is not None:
             return ()
         if observation.message.what == _INVITE and self.callers.seen(observation.sender_key, observation.ts):
             return ()

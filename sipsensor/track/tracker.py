@@ -148,7 +148,7 @@ class Tracker:
 
     def _credentials(self, observation: Observation, end: End) -> None:
         examined = observation.examined
-        accounts = sorted(set(examined.keys(_USERNAME)))
+        accounts = _accounts(examined)
         observation.account_key = accounts[0] if accounts else observation.name_key or 1
         # Which of several the PBX takes, nobody knows: each is tried.
         observation.also = tuple(accounts[1:])
@@ -240,6 +240,14 @@ class Tracker:
             held = _held(Standing.TRUSTED, 0, 0, end)
             if self.standings.trust(end.port, held, ts, until) and before != Standing.TRUSTED:
                 observation.grant = Grant(Standing.TRUSTED, end.text[0], end.text[1], until)
+
+
+def _accounts(examined: examine.Examined) -> list[int]:
+    """Keys of the names that credentials are for. What follows an "@" is a domain, which Kamailio takes beside the bare name: with one
+    for each try, each would be another account's.
+    """
+    names = {value.lower().partition(b"@")[0] or value for value in examined.values(_USERNAME)}
+    return sorted(examined.key(name) for name in names)
 
 
 def _trusts(held: Held | None, account: int) -> bool:
