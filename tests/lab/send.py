@@ -41,14 +41,14 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def forged(source: str, destination: str, payload: bytes) -> tuple[int, bytes]:
-    """Address family, and a packet that says it comes from port 5060 of ``source``."""
+def forged(source: str, destination: str, payload: bytes, port: int = PORT) -> tuple[int, bytes]:
+    """Address family, and a packet that says it comes from that port of ``source``."""
     family = socket.AF_INET6 if ":" in source else socket.AF_INET
     ends = socket.inet_pton(family, source) + socket.inet_pton(family, destination)
     size = 8 + len(payload)
     pseudo = ends + struct.pack(">II", size, socket.IPPROTO_UDP)
-    udp = struct.pack(">HHHH", PORT, PORT, size, 0) + payload
-    udp = struct.pack(">HHHH", PORT, PORT, size, checksum(pseudo + udp) or 0xFFFF) + payload
+    udp = struct.pack(">HHHH", port, PORT, size, 0) + payload
+    udp = struct.pack(">HHHH", port, PORT, size, checksum(pseudo + udp) or 0xFFFF) + payload
     if family == socket.AF_INET6:
         return family, struct.pack(">IHBB", 6 << 28, size, socket.IPPROTO_UDP, 64) + ends + udp
     return family, struct.pack(">BBHHHBBH", 0x45, 0, 20 + size, 1, 0, 64, socket.IPPROTO_UDP, 0) + ends + udp
