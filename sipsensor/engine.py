@@ -137,8 +137,10 @@ class Engine:
         self.counters.count_message(observation)
         if self.policy.trust.exempts(observation):
             return self.policy.exempt(observation)
-        self.ledger.accepted(observation)
+        ended = self.ledger.accepted(observation)
         decision = self._decide(observation)
+        if ended is not None:
+            decision.uncuts = (ended,)
         if observation.grant is not None:
             decision.grants = (observation.grant,)
         for learner in self.kinds.learners[observation.kind]:
@@ -155,7 +157,8 @@ class Engine:
         elif asks and not decision.verdict:
             cut = self.ledger.in_force(observation)
             if cut is not None:
-                decision = self.policy.drop(cut[1], cut[0], decision.alerts, observation)
+                decision = self.policy.drop(cut.reason, cut.rule, decision.alerts, observation)
+                decision.cuts = cut.again
                 self.safety.cut(observation.ts)
         if not decision.verdict:
             decision = self._behaviour(observation, decision)

@@ -343,7 +343,7 @@ class Grant(NamedTuple):
 class Decision:
     """What the policy says of one packet. ``verdict`` holds whatever the mode; what is done with the packet is ``effect``."""
 
-    __slots__ = ("alerts", "cuts", "effect", "grants", "observation", "reason", "rule", "verdict")
+    __slots__ = ("alerts", "cuts", "effect", "grants", "observation", "reason", "rule", "uncuts", "verdict")
 
     def __init__(  # noqa: PLR0913  (the parts of a decision, by name)
         self,
@@ -364,6 +364,8 @@ class Decision:
         self.observation = observation
         self.effect = verdict if effect is None else effect
         self.grants: tuple[Grant, ...] = ()
+        self.uncuts: tuple[Cut, ...] = ()
+        """Cuts that ended with this packet, because the PBX accepted whom they were for; ``until`` is now."""
 
 
 # --- kinds -------------------------------------------------------------------------------------------------------------------------

@@ -27,13 +27,15 @@ from sipsensor.model import (
 from sipsensor.track.challenges import Proof
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sipsensor.model import Observation
 
 SCOPES = (Scope.FLOW, Scope.ACCOUNT, Scope.SOURCE, Scope.NETWORK)
 """By number, as they are kept."""
 _ACCOUNT, _SOURCE, _NETWORK = 1, 2, 3
+IPV4 = b"\0" * 10 + b"\xff\xff"
+"""What 16 bytes of an IPv4 address begin with."""
 _SALTS = (0, 0, 0x5B5B5B5B5B5B5B5B, 0x3C3C3C3C3C3C3C3C)
 """A source's key beside the same source's key with an account."""
 ORDER = Rule(
@@ -117,6 +119,14 @@ class Held(NamedTuple):
         return self.high.to_bytes(8, "big") + self.low.to_bytes(8, "big")
 
 
+class InForce(NamedTuple):
+    """What covers a request: the rule that cut it, the reason of the drop, and the cut that begins anew with it."""
+
+    rule: Rule
+    reason: Reason
+    again: tuple[Cut, ...] = ()
+
+
 class Ledger:
     """Cuts by key. ``rules`` are all that may cut, by number. Kept over restarts: ``table`` and ``spared``."""
 
@@ -141,32 +151,36 @@ class Ledger:
             made.append(self._cut(observation, _NETWORK, MANY))
         return made
 
-    def in_force(self, observation: Observation) -> tuple[Rule, Reason] | None:
-        """The rule whose cut covers this request, and the reason of its drop. A proven try for a cut account makes its cut last; one
+    def in_force(self, observation: Observation) -> InForce | None:
+        """The cut that covers this request. A proven try for a cut account makes its cut last; one
         after it is the only one.
         """
         now = observation.ts
         if self.orders and self._ordered.contains(observation.end.text[0]):
-            return ORDER, Reason.BANNED
+            return InForce(ORDER, Reason.BANNED)
         if self.spared.get(observation.source_key, now) is not None:
             return None
         if observation.account_key:
-            rule = self._account_in_force(observation, now)
-            if rule is not None:
-                return rule, Reason.ACCOUNT
+            found = self._account_in_force(observation, now)
+            if found is not None:
+                return found
         rule = None if observation.relieved else self._source_in_force(observation, now)
-        return (rule, Reason.BANNED) if rule is not None else None
+        return InForce(rule, Reason.BANNED) if rule is not None else None
 
-    def accepted(self, observation: Observation) -> bool:
-        """The PBX accepted this request's account from its source: nothing of it is cut any longer. True when something was."""
+    def accepted(self, observation: Observation) -> Cut | None:
+        """The PBX accepted this request's account from its source: nothing of it is cut any longer. The cut that ends with it, if any."""
         request = observation.request
         if request is None or observation.outcome != Outcome.ACCEPTED or not request.account:
-            return False
-        key = request.pair
-        was = self.table.get(key, observation.ts) is not None
-        if was:
-            self.table.forget(key)
-        return was
+            return None
+        held = self._held(request.pair, observation.ts)
+        if held is None:
+            return None
+        self.table.forget(request.pair)
+        if held.until <= observation.ts:
+            return None
+        rule = self.rules.get(held.rule, MANY)
+        account = observation.message.account
+        return Cut(SCOPES[held.scope], held.address, rule, held.since, observation.ts, account, held.times)
 
     # --- orders, between packets
 
@@ -175,15 +189,25 @@ class Ledger:
         self._ordered = tables.Networks([*self.orders, network])
         self.orders[network] = until
 
-    def unban(self, address: bytes, source: int, now: int) -> list[Held]:
-        """Lift every cut of that address (16 bytes), bans of the operator's that are this address alone included, and spare it for the
-        grace time.
+    def spare(self, source: int, now: int) -> None:
+        """Cut nothing of that source (a key) for the grace time."""
+        if self.ladder.grace:
+            self.spared.put(source, now, now + self.ladder.grace * NANOSECONDS, (now,))
+
+    def unban(self, networks: tables.Networks, source_of: Callable[[bytes], int], now: int) -> list[Held]:
+        """Lift and forget every cut of addresses in these networks, and spare their sources. Returns those that were in force.
+
+        ``source_of`` makes a source's key of 16 bytes of address. The cut of a network goes only where the whole of it is meant.
         """
-        self.spared.put(source, now, now + self.ladder.grace * NANOSECONDS, (now,))
-        lifted = [held for key, held in self.cuts(now) if held.address == address]
-        for key, held in list(self.cuts(now)):
-            if held.address == address:
-                self.table.forget(key)
+        lifted = []
+        for key, held in list(self.cuts(now, over=True)):
+            if not all(networks.contains(end) for end in _ends(held)):
+                continue
+            self.table.forget(key)
+            if held.scope != _NETWORK:
+                self.spare(source_of(held.address), now)
+            if held.until > now:
+                lifted.append(held)
         return lifted
 
     def withdraw(self, network: str) -> bool:
@@ -215,7 +239,7 @@ class Ledger:
 
     # --- inside
 
-    def _account_in_force(self, observation: Observation, now: int) -> Rule | None:
+    def _account_in_force(self, observation: Observation, now: int) -> InForce | None:
         key = _key(_ACCOUNT, observation)
         held = self._held(key, now)
         if held is None:
@@ -227,12 +251,11 @@ class Ledger:
                 return None
             if own:  # who has no nonce of his own may be anybody
                 self._put(key, now, held._replace(until=max(held.until, now + self._length(held))))
-            return self.rules.get(held.rule, MANY)
+            return InForce(self.rules.get(held.rule, MANY), Reason.ACCOUNT)
         if own:
             if held.parole:
                 rule = self.rules.get(held.rule, MANY)
-                self._cut(observation, _ACCOUNT, rule)
-                return rule
+                return InForce(rule, Reason.ACCOUNT, (self._cut(observation, _ACCOUNT, rule),))
             self._put(key, now, held._replace(parole=1))
             observation.excused = True
         return None
@@ -288,3 +311,11 @@ def _key(scope: int, observation: Observation) -> int:
     if observation.end.behind:
         return int(observation.source_key ^ _SALTS[_NETWORK])
     return int(observation.examined.prefix_key(False, 3, 6) ^ _SALTS[_NETWORK])  # noqa: FBT003 - a compiled function's flag
+
+
+def _ends(held: Held) -> tuple[bytes, ...]:
+    """The first and the last address that is cut."""
+    if held.scope != _NETWORK:
+        return (held.address,)
+    size = 15 if held.address.startswith(IPV4) else 6
+    return tuple(held.address[:size] + bytes((fill,)) * (16 - size) for fill in (0, 255))

@@ -82,4 +82,5 @@ def severest(decisions: Sequence[Decision]) -> Decision:
     worst.alerts = tuple(alert for decision in decisions for alert in decision.alerts)
     worst.cuts = tuple(cut for decision in decisions for cut in decision.cuts)
     worst.grants = tuple(grant for decision in decisions for grant in decision.grants)
+    worst.uncuts = tuple(cut for decision in decisions for cut in decision.uncuts)
     return worst

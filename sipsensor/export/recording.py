@@ -17,7 +17,8 @@ from sipsensor.model import Arrival, Verdict
 MARK = b"SIPSEN"
 
 _LINUX_SLL2 = 276
-_FILE_HEADER = struct.pack("=IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, _LINUX_SLL2)
+FILE_HEADER = struct.pack("=IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, _LINUX_SLL2)
+"""What every file begins with."""
 _RECORD = struct.Struct("=IIII")
 _SLL2 = struct.Struct(">HHIHBB8s")
 _ARPHRD_NONE = 0xFFFE
@@ -64,7 +65,7 @@ class Recording:
     def __init__(self, target: Writable) -> None:
         self._target = target
         self.packets = 0
-        target.write(_FILE_HEADER)
+        target.write(FILE_HEADER)
 
     def write(self, data: bytes, ts: int, wire_length: int, arrival: int, verdict: int) -> None:
         """Append one packet; arguments as for ``record``."""
@@ -78,11 +79,11 @@ class Quarantine:
     def __init__(self, target: Writable, packets: int, size: int) -> None:
         self._target = target
         self._left = packets
-        self._room = size - len(_FILE_HEADER)
+        self._room = size - len(FILE_HEADER)
         self.kept = 0
         self.refused = 0
         """Packets for which there was no room."""
-        target.write(_FILE_HEADER)
+        target.write(FILE_HEADER)
 
     def keep(self, data: bytes, ts: int, wire_length: int, arrival: int) -> None:
         """Append one packet, where there is room left. The verdict is written as accept: there was none."""
@@ -105,5 +106,5 @@ def set_aside(path: Path) -> None:
 
 def remove_empty(path: Path) -> None:
     """Remove a file of ours in which there is no packet. Raises OSError."""
-    if path.exists() and path.stat().st_size <= len(_FILE_HEADER):
+    if path.exists() and path.stat().st_size <= len(FILE_HEADER):
         path.unlink()

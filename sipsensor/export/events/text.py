@@ -18,7 +18,8 @@ REDACTED = "(redacted)"
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _PLAIN = re.compile(r"[ -~]*")
-_HEX = re.compile(rb"(?i)(?<![0-9a-f])[0-9a-f]{6,}(?![0-9a-f])")
+HEX = re.compile(rb"(?i)(?<![0-9a-f])[0-9a-f]{6,}(?![0-9a-f])")
+"""A run of hexadecimal digits."""
 _GUESS = re.compile(rb".*:.*\x01[0-9]{1,10}", re.DOTALL)
 _URI_PASSWORD = re.compile(rb"(?i)(\bsips?:[^\s:@<>\"]{0,256}:)([^\s@<>\"]{1,256})(@)")
 _KEPT_PARAMETERS = frozenset({b"username", b"realm", b"nonce", b"uri", b"algorithm", b"qop", b"nc", b"opaque"})
@@ -48,15 +49,19 @@ def without_secrets(value: bytes) -> bytes:
     """
     if b":" in value:
         value = _URI_PASSWORD.sub(rb"\1" + REDACTED.encode() + rb"\3", value)
-    return _HEX.sub(_without_guess, value)
+    return HEX.sub(_without_guess, value)
+
+
+def is_guess(text: bytes) -> bool:
+    """Whether hexadecimal digits hold user:guess, as a SIPVicious tag does."""
+    try:
+        return _GUESS.fullmatch(unhexlify(text)) is not None
+    except HexError:
+        return False
 
 
 def _without_guess(match: re.Match[bytes]) -> bytes:
-    try:
-        decoded = unhexlify(match[0])
-    except HexError:
-        return match[0]
-    return REDACTED.encode() if _GUESS.fullmatch(decoded) else match[0]
+    return REDACTED.encode() if is_guess(match[0]) else match[0]
 
 
 def credentials(value: bytes) -> bytes:
