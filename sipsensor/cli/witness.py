@@ -44,7 +44,9 @@ class Witness:
         self.watching = True
         engine.assembler = cast("Assembler", _Watched(engine.assembler, assemble=self._assembled))
         engine.tracker = cast("Tracker", _Watched(engine.tracker, track=self._tracked))
-        engine.policy = cast("Policy", _Watched(engine.policy, decide=self._decided, exempt=self._decided))
+        engine.policy = cast(
+            "Policy", _Watched(engine.policy, **dict.fromkeys(("decide", "drop", "exempt", "spare"), self._decided))
+        )
         engine.report_error = self._failed
 
     def _assembled(self, pieces: Sequence[examine.Examined], *_: object) -> None:
@@ -54,7 +56,8 @@ class Witness:
         self.messages.append(Seen(message, examined, observation))
 
     def _decided(self, decision: Decision, *_: object) -> None:
-        self.messages[-1].decision = decision
+        if self.messages:
+            self.messages[-1].decision = decision
 
     def _failed(self, _examined: examine.Examined, error: BaseException) -> None:
         self.error = error

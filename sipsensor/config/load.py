@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -25,6 +26,9 @@ from sipsensor.config.settings import Placement, RuleSettings, Settings
 from sipsensor.model import Limit
 
 PORT_MAX = 65535
+_NAME_MAX = 253
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
+_NUMBER = re.compile(r"[+*#0-9A-Za-z.:_-]{1,64}", re.ASCII)
 MARK_BITS = 2
 FILE_LIMIT = 1 << 20
 """Bytes of a configuration file that are read at most."""
@@ -242,6 +246,7 @@ def _networks(settings: Settings) -> Iterator[Fault]:
     lists = {
         "network.protected": settings.network.protected,
         "network.public": settings.network.public,
+        "network.proxies": settings.network.proxies,
         "trust.allowlist": settings.trust.allowlist,
     }
     for key, texts in lists.items():
@@ -249,6 +254,10 @@ def _networks(settings: Settings) -> Iterator[Fault]:
             fault = network_fault(text)
             if fault is not None:
                 yield Fault(key, *fault)
+    for text in settings.trust.trunks:
+        fault = trunk_fault(text)
+        if fault is not None:
+            yield Fault("trust.trunks", *fault)
 
 
 def _texts(settings: Settings) -> Iterator[Fault]:
@@ -259,6 +268,9 @@ def _texts(settings: Settings) -> Iterator[Fault]:
         )
     if not network.sip_ports:
         yield Fault("network.sip_ports", "names no port", "name at least one, as in [5060]")
+    for number in settings.trust.emergency:
+        if not _NUMBER.fullmatch(number):
+            yield Fault("trust.emergency", f"{number!r} is no number to call", 'write it as it is dialled, as in "112"')
     listen = settings.metrics.listen
     host, _, port = listen.rpartition(":")
     if listen and (not host or not port.isascii() or not port.isdigit() or not 0 < int(port) <= PORT_MAX):
@@ -276,11 +288,25 @@ def _together(settings: Settings) -> Iterator[Fault]:
             f"{settings.queue.mark:#x} has not two bits",
             "choose two bits that no rule uses, as 0x30000000",
         )
+    bans = settings.bans
+    if bans.longest < bans.first:
+        yield Fault("bans.longest", "is shorter than bans.first", "choose the same or longer")
     metrics = settings.metrics
     if bool(metrics.certificate) != bool(metrics.key):
         yield Fault("metrics.certificate", "stands without metrics.key, or the other way round", "set both, or none")
     if metrics.client_ca and not metrics.certificate:
         yield Fault("metrics.client_ca", "needs TLS", "set metrics.certificate and metrics.key as well")
+
+
+def trunk_fault(text: str) -> tuple[str, str] | None:
+    """What is wrong with a text that should be an address, a network or a host name (RFC 1123 2.1), and the remedy."""
+    labels = text.removesuffix(".").split(".")
+    numeric = labels[-1].isdigit() or "/" in text or ":" in text
+    if not numeric and len(text) <= _NAME_MAX and all(_LABEL.fullmatch(label) for label in labels):
+        return None
+    if numeric:
+        return network_fault(text)
+    return f"{text!r} is no address, network or host name", 'write "192.0.2.10", "192.0.2.0/24" or "sip.example.com"'
 
 
 def network_fault(text: str) -> tuple[str, str] | None:

@@ -63,6 +63,7 @@ def section(kind: type[Any], doc: str) -> Any:  # noqa: ANN401
     return field(default_factory=kind, metadata={"doc": doc, "unit": ""})
 
 
+_DIGITS = 12
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -71,8 +72,8 @@ def seconds_of(text: object) -> object:
     if not isinstance(text, str):
         return text
     number, unit = text[:-1], text[-1:]
-    if not (number.isascii() and number.isdigit()) or unit not in _SECONDS:
-        raise ValueError(f"{text!r} is no duration")
+    if not (number.isascii() and number.isdigit() and len(number) <= _DIGITS) or unit not in _SECONDS:
+        raise ValueError('input should be a duration as in "90s", "10m", "12h", "7d", or a number of seconds')
     return int(number) * _SECONDS[unit]
 
 
@@ -186,6 +187,12 @@ class LimitSettings:
         100, "packets kept in the quarantine capture, because the engine failed on them", "packets", low=0, high=100000
     )
     quarantine_bytes: int = setting(1048576, "size of the quarantine capture", "bytes", low=0, high=1073741824)
+    evidence_sources: int = setting(
+        4096, 'sources of which "sipsensor why" remembers what was said', "sources", low=2, high=1048576
+    )
+    evidence_packets: int = setting(20, "last packets kept of each, in memory", "packets", low=0, high=1000)
+    evidence_bytes: int = setting(16777216, "memory for these packets", "bytes", low=0, high=1073741824)
+    evidence_age: Duration = setting(86400, "for which they are kept at most", "duration", low=1, high=_LONGEST)
 
 
 class Enforcer(StrEnum):

@@ -43,6 +43,7 @@ class Safety:
         """Something was cut, or an account's packets were dropped for a cut."""
         if now >= self._until:
             self._before = self.standings.trusted(now)
+            self.standings.withdrawn = 0
         self._until = now + self.net.window * NANOSECONDS
 
     def tick(self, now: int) -> str:

@@ -116,10 +116,10 @@ class Standings:
         """A provider where the PBX registered itself: trusted for all that he sends."""
         return self.table.put(port, now, until, held, Standing.TRUSTED)
 
-    def withdraw(self, port: int) -> None:
+    def withdraw(self, port: int, now: int) -> None:
         """His registration was removed."""
+        self.withdrawn += self.of(port, now) == Standing.TRUSTED
         self.table.forget(port)
-        self.withdrawn += 1
 
     def trusted(self, now: int) -> int:
         """How many are trusted. Walks the whole table."""

@@ -208,7 +208,7 @@ class Tracker:
         """His own nonce, his credentials, and the PBX says yes."""
         examined, ts = observation.examined, observation.ts
         if request.binds == _REMOVES:
-            self.standings.withdraw(request.port)
+            self.standings.withdraw(request.port, ts)
         if request.binds != _BINDS or request.port != end.port:
             return
         seconds = _granted(examined) if request.what == _REGISTER else _CALL_SECONDS

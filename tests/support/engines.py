@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from sipsensor.decide.ledger import Ledger
+from sipsensor.decide.ledger import Ladder, Ledger
 from sipsensor.decide.policy import Policy
+from sipsensor.decide.safety import Net, Safety
 from sipsensor.decide.trust import Trust
 from sipsensor.detect.base import Detector
 from sipsensor.engine import Engine
@@ -31,6 +32,8 @@ from sipsensor.model import (
 )
 from sipsensor.reassembly.assembler import Assembler
 from sipsensor.track.direction import Directions
+from sipsensor.track.ends import Ends
+from sipsensor.track.standing import Standings
 from sipsensor.track.tracker import Tracker
 from tests.support.packets import PBX, PBX6
 from tests.support.scanning import SEED
@@ -101,15 +104,22 @@ def engine(  # noqa: PLR0913  (the rooms of the house, by name)
     on_unseen: Verdict = Verdict.DROP,
     report_error: Callable[[Examined, BaseException], None] = ignore,
     matcher: Matcher | None = None,
+    ladder: Ladder | None = None,
+    net: Net | None = None,
+    proxies: Iterable[str] = (),
+    trunks: Iterable[str] = (),
+    emergency: Iterable[str] = (),
 ) -> Engine:
     examiner = Examiner(matcher or Matcher(), (5060,), SEED)
+    standings = Standings()
     return Engine(
         examiner=examiner,
         assembler=Assembler(examiner),
-        tracker=Tracker(Directions(Networks(list(protected)))),
+        tracker=Tracker(Directions(Networks(list(protected))), standings=standings, ends=Ends(Networks(list(proxies)))),
         detectors=detectors,
-        ledger=Ledger({rule.id: rule for detector in detectors for rule in detector.rules}),
-        policy=Policy(mode, Trust(Networks(list(allowlist))), actions),
+        ledger=Ledger({rule.id: rule for detector in detectors for rule in detector.rules}, ladder),
+        safety=Safety(standings, net),
+        policy=Policy(mode, Trust(Networks(list(allowlist)), trunks, emergency), actions),
         on_error=on_error,
         on_unseen=on_unseen,
         report_error=report_error,

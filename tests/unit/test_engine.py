@@ -326,4 +326,20 @@ def test_it_names_the_tables_of_all_its_rooms() -> None:
         def tables(self) -> list[Table]:
             return [Table("kept", 1, 2, 3)]
 
-    assert [table.name for table in engine(Keeps()).tables()] == ["fragments", "transactions", "kept"]
+    names = [table.name for table in engine(Keeps()).tables()]
+    assert names == [
+        "fragments",
+        "transactions",
+        "requests",
+        "own_registrations",
+        "nonces",
+        "standing",
+        "known_accounts",
+        "account_sources",
+        "source_accounts",
+        "dialogs",
+        "ledger",
+        "spared",
+        "scores",
+        "kept",
+    ]

@@ -20,9 +20,9 @@ UNTESTED: dict[str, str] = {}
 # A test file that mirrors no module.
 HOUSE_TESTS = {"test_house.py", "test_house_imports.py"}
 # A file of more than 400 lines, and why.
-LONG_FILES: dict[str, str] = {}
+LONG_FILES = {"model.py": "the words of the whole house in one place, half of them documentation"}
 # A function of more than 40 lines (docstring not counted), and why.
-LONG_FUNCTIONS: dict[str, str] = {}
+LONG_FUNCTIONS = {"model.py:__init__": "one line for each fact of an observation, each with its docstring"}
 
 
 def modules() -> list[Path]:

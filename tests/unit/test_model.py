@@ -54,16 +54,20 @@ def test_a_packet_was_as_long_as_it_is_unless_told() -> None:
     assert Packet(1, b"abc", 101).arrival is Arrival.UNKNOWN
 
 
-def test_an_observation_takes_its_keys_from_what_was_examined() -> None:
+def test_an_observation_takes_time_and_transaction_from_what_was_examined_and_knows_nothing_else() -> None:
     e = examine(message())
     observation = Observation(None, e, AppProtocol.SIP, Direction.INBOUND, 3, Standing.STRANGER)
-    assert (observation.source_key, observation.transaction, observation.ts) == (e.source_key, e.transaction_key, e.ts)
-    assert (observation.repeats, observation.outcome, observation.account, observation.has_credentials) == (
-        0,
-        0,
-        None,
-        False,
-    )
+    assert (observation.transaction, observation.ts) == (e.transaction_key, e.ts)
+    keys = ("source_key", "port_key", "sender_key", "account_key", "pair_key", "name_key", "call_key", "once_key")
+    assert {getattr(observation, name) for name in keys} == {0}
+    flags = ("has_credentials", "known", "relieved", "offender", "stalled", "blind", "excused", "spared", "harmless")
+    assert not any(getattr(observation, name) for name in flags)
+    assert (observation.outcome, observation.proof, observation.request, observation.grant) == (0, 0, None, None)
+
+
+def test_a_decision_starts_without_cuts_and_grants() -> None:
+    decision = Decision(Verdict.ACCEPT, Reason.NONE)
+    assert (decision.alerts, decision.cuts, decision.grants) == ((), (), ())
 
 
 def test_the_effect_is_the_verdict_unless_told() -> None:

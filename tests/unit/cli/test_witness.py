@@ -25,8 +25,26 @@ def test_it_changes_nothing_and_keeps_everything_from_watch_on() -> None:
     assert len(witness.pieces) == 1
     assert seen.observation is decision.observation
     assert seen.decision is decision
-    assert [name for name, _ in seen.asked] == [detector.name for detector in plain.detectors]
+    assert [name for name, _ in seen.asked] == ["scanner", "malformed"]  # what dies anyway is charged to nobody
     assert [alert.rule.slug for alert in dict(seen.asked)["scanner"]] == ["scanner.sipvicious.user-agent"]
+
+
+def test_a_clean_message_is_shown_to_every_detector_that_judges_its_kind() -> None:
+    witness = Witness()
+    engine = build_engine(defaults(), mode=Mode.ENFORCE, seed=bytes(16), wrap=witness.wrap)
+    witness.watch(engine)
+    engine.process(packet(BENIGN))
+    assert [name for name, _ in witness.messages[0].asked] == [detector.name for detector in engine.detectors]
+
+
+def test_it_keeps_a_drop_that_no_detector_asked_for() -> None:
+    witness = Witness()
+    engine = build_engine(defaults(), mode=Mode.ENFORCE, seed=bytes(16), wrap=witness.wrap)
+    engine.ledger.ban("203.0.113.0/24", 2 * START)
+    witness.watch(engine)
+    decision = engine.process(packet(BENIGN))
+    assert decision.reason is Reason.BANNED
+    assert witness.messages[0].decision is decision
 
 
 def test_it_keeps_the_error_of_a_failing_engine() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sipsensor.config.errors import ConfigError
-from sipsensor.config.load import FILE_LIMIT, defaults, load, network_fault, parse
+from sipsensor.config.load import FILE_LIMIT, defaults, load, network_fault, parse, trunk_fault
 from sipsensor.config.reference import keys
 from sipsensor.config.settings import Fallback, QueueRules
 from sipsensor.detect.flood import FloodSettings
@@ -71,7 +71,30 @@ def test_values_arrive_typed() -> None:
     [
         ("mod = 1", 'f.toml: mod: unknown key; did you mean "mode"?'),
         ("[network]\nprotectd = []", 'f.toml: network.protectd: unknown key; did you mean "protected"?'),
-        ("[bans]\nfirst = '10m'", "f.toml: bans: unknown key; remove it; known here: mode, "),
+        ("[ban]\nfirst = '10m'", 'f.toml: ban: unknown key; did you mean "bans"?'),
+        (
+            "[bans]\nfirst = '10x'",
+            'f.toml: bans.first: input should be a duration as in "90s", "10m", "12h", "7d", or ',
+        ),
+        ("[bans]\nfirst = '\u0663m'", "f.toml: bans.first: input should be a duration as in "),
+        ("[bans]\nfirst = '9999999999999d'", "f.toml: bans.first: input should be a duration as in "),
+        ("[bans]\nfirst = 'm'", "f.toml: bans.first: input should be a duration as in "),
+        ("[bans]\nfirst = 1.5", "f.toml: bans.first: input should be a valid integer, not 1.5; expected [duration]: "),
+        ("[bans]\nfirst = '0s'", "f.toml: bans.first: 0 is out of range; choose a number from 1 to 31622400"),
+        ("[bans]\nfirst = '367d'", "f.toml: bans.first: 31708800 is out of range; choose a number from 1 to"),
+        ("[bans]\nfirst = '2h'\nlongest = '1h'", "f.toml: bans.longest: is shorter than bans.first; choose the same"),
+        ("[bans]\nfactor = 0", "f.toml: bans.factor: 0 is out of range; choose a number from 1 to 1000"),
+        ("[bans]\nenforcer = 'pf'", "f.toml: bans.enforcer: input should be 'nftables' or 'dry-run', not 'pf'"),
+        ("[safety]\nshare = 101", "f.toml: safety.share: 101 is out of range; choose a number from 0 to 100"),
+        ("[network]\nproxies = ['sbc']", "f.toml: network.proxies: 'sbc' is no address or network; write "),
+        ("[trust]\ntrunks = ['a b']", "f.toml: trust.trunks: 'a b' is no address, network or host name; write "),
+        ("[trust]\ntrunks = ['-x.example']", "f.toml: trust.trunks: '-x.example' is no address, network or host name"),
+        ("[trust]\ntrunks = ['192.0.2.300']", "f.toml: trust.trunks: '192.0.2.300' is no address or network; write "),
+        (
+            "[trust]\ntrunks = ['192.0.2.1/24']",
+            "f.toml: trust.trunks: '192.0.2.1/24' has bits set behind its prefix; write \"192.0.2.0/24\"",
+        ),
+        ("[trust]\nemergency = ['1 1 2']", "f.toml: trust.emergency: '1 1 2' is no number to call; write it as"),
         ("mode = 'watch'", "f.toml: mode: input should be 'observe' or 'enforce', not 'watch'; expected: "),
         ("[queue]\nfirst = '5060'", "f.toml: queue.first: input should be a valid integer, not '5060'; expected"),
         ("[queue]\nfirst = 1.5", "f.toml: queue.first: input should be a valid integer, not 1.5; expected"),
@@ -122,6 +145,31 @@ def test_each_fault_is_one_line_with_file_key_and_remedy(text: str, line: str) -
     found = lines_of(text)
     assert any(one.startswith(line) for one in found), found
     assert all("\n" not in one and "; " in one for one in found)
+
+
+def test_durations_are_text_or_seconds() -> None:
+    texts = ("90s", "10m", "12h", "7d", "2w")
+    found = [parse(f"[bans]\nfirst = '1s'\nlongest = '{text}'", "f.toml").bans.longest for text in texts]
+    assert found == [90, 600, 43_200, 604_800, 1_209_600]
+    assert parse("[safety]\nwindow = 90", "f.toml").safety.window == 90
+
+
+def test_trunks_are_networks_or_names() -> None:
+    texts = (
+        "192.0.2.1",
+        "192.0.2.0/24",
+        "2001:db8::1",
+        "2001:db8::/32",
+        "sip.example.com",
+        "_sip.x",
+        "trunk",
+        "x.org.",
+    )
+    for text in texts:
+        assert trunk_fault(text) is None, text
+        assert parse(f"[trust]\ntrunks = ['{text}']", "f.toml").trust.trunks == (text,)
+    for text in ("", ".", "a..b", "a b", "x/y", "192.0.2", "2001:db8::/129", "-a.b", "a-.b", "a" * 64, "ab." * 90):
+        assert trunk_fault(text) is not None, text
 
 
 def test_all_faults_come_at_once() -> None:

@@ -27,6 +27,9 @@ def test_a_detector_is_made_of_its_settings_and_services(kind: Any) -> None:  # 
     assert detector.rules
     assert detector.observe.__doc__
     detector.tick(10**18)
+    names = [table.name for table in detector.tables()]
+    assert len(set(names)) == len(names)
+    assert all(name.startswith(detector.name) for name in names)
 
 
 @pytest.mark.parametrize("kind", DETECTORS)
@@ -49,10 +52,19 @@ def test_rules_have_ids_and_slugs_of_their_own_within_the_ranges_of_the_house() 
         first, last = {
             Family.MALFORMED: (4000, 4999),
             Family.FLOOD: (5000, 5999),
+            Family.GUESSING: (5000, 5999),
+            Family.ENUMERATION: (5000, 5999),
             Family.EVASION: (7000, 7999),
         }.get(rule.family, (1000, 3999))
         assert first <= rule.id <= last, rule
 
 
 def test_names_are_the_keys_of_the_settings() -> None:
-    assert [kind.name for kind in DETECTORS] == ["scanner", "malformed", "flood"]
+    assert [kind.name for kind in DETECTORS] == [
+        "scanner",
+        "malformed",
+        "guessing",
+        "enumeration",
+        "handshakes",
+        "flood",
+    ]

@@ -22,6 +22,14 @@ def credentials(*nonces: str, of: str = STRANGER, ts: int = 0, name: str = "Auth
     return EXAMINER.examine(packet(message("REGISTER", extra=extra), ts, src=of))
 
 
+def sent(challenges: Challenges, examined: Examined) -> None:
+    challenges.sent(examined, examined.address_key(True))
+
+
+def proof(challenges: Challenges, examined: Examined) -> Proof:
+    return challenges.proof(examined, examined.address_key(False))
+
+
 @pytest.fixture
 def challenges() -> Challenges:
     return Challenges(capacity=64, seconds=60)
@@ -29,44 +37,44 @@ def challenges() -> Challenges:
 
 @pytest.mark.parametrize("name", ["Authorization", "Proxy-Authorization"])
 def test_a_nonce_that_went_to_him_alone_is_his_own(challenges: Challenges, name: str) -> None:
-    challenges.sent(challenge("n1"))
-    challenges.sent(challenge("n1"))
-    assert challenges.proof(credentials("n1", name=name)) is Proof.OWN
-    assert challenges.proof(credentials("n1", of=OTHER, name=name)) is Proof.OTHERS
-    assert challenges.proof(credentials("n2", name=name)) is Proof.NONE
-    assert challenges.proof(credentials()) is Proof.NONE
+    sent(challenges, challenge("n1"))
+    sent(challenges, challenge("n1"))
+    assert proof(challenges, credentials("n1", name=name)) is Proof.OWN
+    assert proof(challenges, credentials("n1", of=OTHER, name=name)) is Proof.OTHERS
+    assert proof(challenges, credentials("n2", name=name)) is Proof.NONE
+    assert proof(challenges, credentials()) is Proof.NONE
 
 
 def test_a_nonce_that_went_to_two_proves_neither(challenges: Challenges) -> None:
-    challenges.sent(challenge("n1"))
-    challenges.sent(challenge("n1", to=OTHER))
-    challenges.sent(challenge("n1"))
-    assert challenges.proof(credentials("n1")) is Proof.SHARED
-    assert challenges.proof(credentials("n1", of=OTHER)) is Proof.SHARED
+    sent(challenges, challenge("n1"))
+    sent(challenges, challenge("n1", to=OTHER))
+    sent(challenges, challenge("n1"))
+    assert proof(challenges, credentials("n1")) is Proof.SHARED
+    assert proof(challenges, credentials("n1", of=OTHER)) is Proof.SHARED
 
 
 def test_of_several_credentials_the_weakest_counts(challenges: Challenges) -> None:
-    challenges.sent(challenge("n1", "n2"))
-    assert challenges.proof(credentials("n1", "n2")) is Proof.OWN
-    challenges.sent(challenge("n3", to=OTHER))
-    assert challenges.proof(credentials("n1", "n3")) is Proof.OTHERS
-    assert challenges.proof(credentials("n1", "n9")) is Proof.NONE
+    sent(challenges, challenge("n1", "n2"))
+    assert proof(challenges, credentials("n1", "n2")) is Proof.OWN
+    sent(challenges, challenge("n3", to=OTHER))
+    assert proof(challenges, credentials("n1", "n3")) is Proof.OTHERS
+    assert proof(challenges, credentials("n1", "n9")) is Proof.NONE
 
 
 def test_the_port_is_no_matter(challenges: Challenges) -> None:
-    challenges.sent(challenge("n1"))
+    sent(challenges, challenge("n1"))
     behind_nat = EXAMINER.examine(packet(credentials("n1").payload, src=STRANGER))
-    assert challenges.proof(behind_nat) is Proof.OWN
+    assert proof(challenges, behind_nat) is Proof.OWN
 
 
 def test_a_nonce_is_forgotten_after_its_time(challenges: Challenges) -> None:
-    challenges.sent(challenge("n1"))
-    assert challenges.proof(credentials("n1", ts=59 * NANOSECONDS)) is Proof.OWN
-    assert challenges.proof(credentials("n1", ts=60 * NANOSECONDS)) is Proof.NONE
+    sent(challenges, challenge("n1"))
+    assert proof(challenges, credentials("n1", ts=59 * NANOSECONDS)) is Proof.OWN
+    assert proof(challenges, credentials("n1", ts=60 * NANOSECONDS)) is Proof.NONE
 
 
 def test_a_flood_of_challenges_is_bounded(challenges: Challenges) -> None:
     for number in range(1000):
-        challenges.sent(challenge(f"n{number}"))
+        sent(challenges, challenge(f"n{number}"))
     assert challenges.table.fill <= challenges.table.capacity == 64
-    assert challenges.proof(credentials("n999")) is Proof.OWN
+    assert proof(challenges, credentials("n999")) is Proof.OWN
