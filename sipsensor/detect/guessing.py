@@ -145,7 +145,7 @@ SUCCESS = _rule(
     5204, "guessing.account.success", "A password was right after many that were wrong", action=Action.ALERT
 )
 
-_CALL_SALT, _OTHER_SALT, _ALSO_SALT = 0x11, 0x22, 0x33
+_CALL_SALT, _OTHER_SALT = 0x11, 0x22
 _REFUSALS = Limit(64, 86400)
 """How many refusals are remembered, and for how long."""
 _FAILURES = 5
@@ -189,9 +189,9 @@ class Guessing:
         if observation.known and observation.stalled:
             return ()
         for other in observation.also:
-            over = self.unproven.charge(other ^ _ALSO_SALT, observation.ts)
-            if over:
-                return _over(UNPROVEN, observation, over, (self.settings.unproven,))
+            found = self._also(observation, other)
+            if found:
+                return found
         if observation.proof != Proof.OWN:
             return self._unproven(observation)
         return self._own(observation) if observation.known else self._stranger(observation)
@@ -224,6 +224,15 @@ class Guessing:
         if observation.known:
             key = observation.pair_key ^ (_CALL_SALT if observation.call_known else _OTHER_SALT)
         return _over(UNPROVEN, observation, self.unproven.charge(key, ts), (self.settings.unproven,))
+
+    def _also(self, observation: Observation, other: int) -> Sequence[Alert]:
+        """Another account in the same request, charged as if alone: nobody hides a try behind another."""
+        settings, ts = self.settings, observation.ts
+        if observation.proof != Proof.OWN:
+            return _over(UNPROVEN, observation, self.unproven.charge(other, ts), (settings.unproven,))
+        table = self.blind if observation.blind else self.pairs
+        over = table.charge(pair_key(other, observation.source_key), ts)
+        return _over(ACCOUNT, observation, over, (settings.account, settings.account_sustained))
 
     def _own(self, observation: Observation) -> Sequence[Alert]:
         """One account from one source, on his own nonce."""
