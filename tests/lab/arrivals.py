@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from dataclasses import dataclass
+from typing import Self
 
 from tests.lab.network import Namespace
 from tests.lab.softphone import inside
@@ -50,12 +51,11 @@ class Arrivals:
         # Much larger than any burst, whatever net.core.rmem_max says: what reaches the PBX is looked at afterwards.
         self._socket.setsockopt(socket.SOL_SOCKET, _FORCE, 128 << 20)
         self._socket.bind((device, _IP))
-        self._socket.setblocking(False)  # noqa: FBT003
+        self._socket.setblocking(False)
         self._found: list[Arrived] = []
-        self.all()
-        self._found.clear()
+        self.forget()
 
-    def __enter__(self) -> Arrivals:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,6 +83,11 @@ class Arrivals:
                 count, since = len(self._found), time.monotonic()
         return self._found
 
+    def forget(self) -> None:
+        """Count from here on."""
+        self.all()
+        self._found.clear()
+
     def tries(self, account: str | None = None) -> list[Arrived]:
         """What came with credentials, for that account where one is named."""
         return [one for one in self.settled() if one.account is not None and account in (None, one.account)]
@@ -96,5 +101,5 @@ class Arrivals:
         if packet[9] != socket.IPPROTO_UDP or len(packet) < start + 8:
             return
         source, to = struct.unpack_from(">HH", packet, start)
-        if to == 5060:  # noqa: PLR2004
+        if to == 5060:
             self._found.append(Arrived(socket.inet_ntoa(packet[12:16]), source, packet[start + 8 :]))

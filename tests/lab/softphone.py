@@ -14,10 +14,12 @@ import os
 import re
 import select
 import socket
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from tests.lab.network import PBX, Namespace
 from tests.lab.send import forged
@@ -128,7 +130,7 @@ class Softphone:
     def close(self) -> None:
         self.socket.close()
 
-    def __enter__(self) -> Softphone:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -165,7 +167,9 @@ class Softphone:
         answer = self.ask(method, patience=patience)
         return Challenge.of(answer) if answer is not None and status(answer) in (401, 407) else None
 
-    def guess(self, challenge: Challenge, password: str, method: str = "REGISTER", account: str = "") -> tuple[int, bytes]:
+    def guess(
+        self, challenge: Challenge, password: str, method: str = "REGISTER", account: str = ""
+    ) -> tuple[int, bytes]:
         """A request with credentials, and the number of its transaction."""
         uri = "sip:lab" if method == "REGISTER" else "sip:600@lab"
         return self.make(method, challenge.credentials(method, uri, account or self.account, password))
@@ -186,9 +190,9 @@ def status(answer: bytes) -> int:
 
 
 @contextlib.contextmanager
-def addresses(space: Namespace, wanted: Sequence[str]) -> Iterator[None]:
-    """More addresses of that namespace, all in one of its networks."""
-    batch = "\n".join(f"addr add {address}/24 dev lan0" for address in wanted)
+def addresses(space: Namespace, wanted: Sequence[str], width: int = 24) -> Iterator[None]:
+    """More addresses of that namespace, in networks of that width."""
+    batch = "\n".join(f"addr add {address}/{width} dev lan0" for address in wanted)
     _ip(space, batch)
     try:
         yield
@@ -198,8 +202,6 @@ def addresses(space: Namespace, wanted: Sequence[str]) -> Iterator[None]:
 
 def _ip(space: Namespace, batch: str) -> None:
     with inside(space):
-        import subprocess  # noqa: PLC0415
-
         subprocess.run(["ip", "-batch", "-"], input=batch, text=True, check=True)
 
 
@@ -211,7 +213,7 @@ class Forger:
         with inside(space):
             self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
 
-    def __enter__(self) -> Forger:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
