@@ -91,7 +91,7 @@ def request(
         f"{method} sip:{target} SIP/2.0",
         f"Via: SIP/2.0/UDP {address}:{port};branch=z9hG4bK{number};rport",
         f'From: "{account}" <sip:{account}@lab>;tag={number}',
-        f"To: <sip:{account if method == 'REGISTER' else '600'}@lab>",
+        f"To: <sip:{account if method in {'REGISTER', 'OPTIONS'} else '600'}@lab>",
         f"Call-ID: {call or f'0_{number}@{address}'}",
         f"CSeq: {sequence} {method}",
         f"Contact: <sip:{account}@{address}:{port}>",
