@@ -2,7 +2,11 @@
 
 Counts transactions, not datagrams: a retransmission is free (RFC 3261 17 has at most 11 datagrams in 32 s; who sends more
 replays), and what does not name its transaction counts each time. A rate alone is no attack (threats.md 2.1: a carrier trunk
-passes any of these limits), so these rules alert until the outcome of transactions is tracked.
+passes any of these limits), so a rate alone alerts. What is beyond a limit of its source is dropped when the outcome says so, too:
+the sender is proven and neither trusted nor known, and of what came from his source more was refused than accepted. Only
+refusals of credentials on the sender's own nonce count, because all else could have been sent in his name; strangers are
+never dropped here, for the same reason: their datagrams would silence whom they name. Them the budgets of handshakes and of
+names hold, and the queue's rate.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sipsensor.fastpath import names, tables
 from sipsensor.model import (
+    NANOSECONDS,
     WHAT_STATUS,
     Action,
     Alert,
@@ -21,17 +26,20 @@ from sipsensor.model import (
     Family,
     Interest,
     Limit,
+    Outcome,
     Reason,
     Rule,
+    Standing,
     Table,
     When,
 )
+from sipsensor.track.challenges import Proof
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sipsensor.detect.base import Services
-    from sipsensor.model import Observation
+    from sipsensor.model import Bounded, Observation
 
 _REGISTER, _INVITE = names.METHODS.index(b"REGISTER"), names.METHODS.index(b"INVITE")
 _FREE = frozenset((names.METHODS.index(b"ACK"), names.METHODS.index(b"CANCEL")))
@@ -83,32 +91,45 @@ class FloodSettings:
             "unit": "count in seconds",
         },
     )
+    outcomes_seconds: int = field(
+        default=600,
+        metadata={
+            "doc": "How long the outcomes of a source are remembered after its last answer.",
+            "unit": "seconds",
+            "low": 1,
+            "high": 86400,
+        },
+    )
     sources_max: int = field(
         default=65_536,
         metadata={"doc": "Sources, and AORs, remembered at a time.", "unit": "entries", "low": 8, "high": 1 << 24},
     )
 
 
-def _rule(number: int, slug: str, name: str) -> Rule:
-    return Rule(number, slug, name, Family.FLOOD, 3, Confidence.MEDIUM, Action.ALERT, Reason.LIMIT, detector="flood")
+def _rule(number: int, slug: str, name: str, action: Action = Action.ALERT) -> Rule:
+    return Rule(number, slug, name, Family.FLOOD, 3, Confidence.MEDIUM, action, Reason.LIMIT, detector="flood")
 
 
 REGISTER_SOURCE = _rule(5008, "flood.register.source", "REGISTER flood from one source")
 REGISTER_AOR = _rule(5108, "flood.register.aor", "REGISTER flood for one AOR")
 INVITE_SOURCE = _rule(5009, "flood.invite.source", "INVITE flood from one source")
 ANY_SOURCE = _rule(5010, "flood.any.source", "Flood of any method from one source")
+REFUSED = _rule(5110, "flood.source.refused", "Flood from one source whose requests are mostly refused", Action.DROP)
+_LAST = 64
+"""Outcomes of a source that count: beyond, the older ones weigh half."""
 
 
 class Flood:
-    """Leaky buckets per source and per AOR."""
+    """Leaky buckets per source and per AOR, and what became of the last requests of each source."""
 
     name = "flood"
     settings_type = FloodSettings
-    rules = (REGISTER_SOURCE, REGISTER_AOR, INVITE_SOURCE, ANY_SOURCE)
+    rules = (REGISTER_SOURCE, REGISTER_AOR, INVITE_SOURCE, ANY_SOURCE, REFUSED)
     interests = (
         Interest(
             When.JUDGE, AppProtocol.SIP, Direction.INBOUND, [what for what in range(WHAT_STATUS) if what not in _FREE]
         ),
+        Interest(When.LEARN, AppProtocol.SIP, Direction.OUTBOUND, range(WHAT_STATUS + 1, WHAT_STATUS + 7)),
     )
 
     def __init__(self, settings: FloodSettings, _services: Services | None = None) -> None:
@@ -118,9 +139,13 @@ class Flood:
         self.aors = tables.RateTable(entries, _pairs(settings.register_aor))
         self.invites = tables.RateTable(entries, _pairs(settings.invite_source, settings.invite_source_sustained))
         self.any = tables.RateTable(entries, _pairs(settings.source))
+        self.outcomes = tables.Records(entries, 2)
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
-        """The limits that this transaction goes beyond."""
+        """A request: the limits that its transaction goes beyond. An answer of the PBX: what became of one."""
+        if observation.direction == Direction.OUTBOUND:
+            self._learn(observation)
+            return ()
         if 0 < observation.repeats <= _RETRANSMISSIONS and observation.transaction:
             return ()
         source, ts = observation.source_key, observation.ts
@@ -137,12 +162,13 @@ class Flood:
         return self._alerts(observation, over_any, over, over_aor)
 
     def tables(self) -> Sequence[Table]:
-        """The four tables of buckets."""
-        held = {
+        """The four tables of buckets, and the outcomes."""
+        held: dict[str, Bounded] = {
             "flood_register_source": self.registers,
             "flood_register_aor": self.aors,
             "flood_invite_source": self.invites,
             "flood_any_source": self.any,
+            "flood_outcomes": self.outcomes,
         }
         return [Table.of(name, table) for name, table in held.items()]
 
@@ -162,7 +188,35 @@ class Flood:
             alerts.append(Alert(REGISTER_AOR, observation, _evidence(settings.register_aor)))
         if over_any:
             alerts.append(Alert(ANY_SOURCE, observation, _evidence(settings.source)))
+        if over or over_any:
+            alerts += self._refused(observation)
         return alerts
+
+    def _refused(self, observation: Observation) -> list[Alert]:
+        """Whether what is too much is no good either, and of somebody who is where he says he is."""
+        proven = observation.standing == Standing.PROVEN or observation.proof == Proof.OWN
+        if not proven or observation.relieved or observation.standing == Standing.TRUSTED:
+            return []
+        if observation.excused or observation.stalled:
+            return []
+        accepted, refused = self.outcomes.get(observation.source_key, observation.ts) or (0, 0)
+        if refused <= accepted:
+            return []
+        return [Alert(REFUSED, observation, {"accepted": accepted, "refused": refused})]
+
+    def _learn(self, observation: Observation) -> None:
+        """Refusals only of credentials on the sender's own nonce: nobody else can bring them upon him."""
+        request, ts = observation.request, observation.ts
+        if request is None or request.taken:
+            return
+        good = observation.outcome == Outcome.ACCEPTED
+        if not good and (observation.outcome != Outcome.REFUSED or request.proof != Proof.OWN):
+            return
+        accepted, refused = self.outcomes.get(request.source, ts) or (0, 0)
+        if accepted + refused >= _LAST:
+            accepted, refused = accepted // 2, refused // 2
+        until = ts + self.settings.outcomes_seconds * NANOSECONDS
+        self.outcomes.put(request.source, ts, until, (accepted + good, refused + (not good)))
 
 
 def _pairs(*limits: Limit) -> list[tuple[int, int]]:

@@ -2,11 +2,20 @@ import itertools
 
 import pytest
 
-from sipsensor.detect.flood import ANY_SOURCE, INVITE_SOURCE, REGISTER_AOR, REGISTER_SOURCE, Flood, FloodSettings
+from sipsensor.detect.flood import (
+    ANY_SOURCE,
+    INVITE_SOURCE,
+    REFUSED,
+    REGISTER_AOR,
+    REGISTER_SOURCE,
+    Flood,
+    FloodSettings,
+)
 from sipsensor.engine import Engine
 from sipsensor.model import NANOSECONDS, Action, Confidence, Limit, Packet, Reason, Table, Verdict
 from tests.support.engines import engine
 from tests.support.packets import LINK_RAW, PBX, STRANGER, datagram, message, response
+from tests.support.site import Guest, Site, site
 
 _branches = itertools.count()
 
@@ -54,7 +63,8 @@ def test_the_defaults_are_those_of_the_list_of_threats() -> None:
 
 def test_rates_alone_alert_and_never_drop() -> None:
     for rule in Flood.rules:
-        assert (rule.action, rule.confidence, rule.reason) == (Action.ALERT, Confidence.MEDIUM, Reason.LIMIT)
+        action = Action.DROP if rule is REFUSED else Action.ALERT
+        assert (rule.action, rule.confidence, rule.reason) == (action, Confidence.MEDIUM, Reason.LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -168,4 +178,120 @@ def test_state_is_bounded() -> None:
         Table("flood_register_aor", 64, 64, 1000 - 64),
         Table("flood_invite_source", 0, 64, 0),
         Table("flood_any_source", 64, 64, 1000 - 64),
+        Table("flood_outcomes", 0, 64, 0),
     ]
+
+
+# --- outcomes --------------------------------------------------------------------------------------------------------------------
+
+BAD = Guest("201")
+
+
+def refused(count: int, *, right: int = 0, code: int = 401) -> Site:
+    """A site where so many registrations of one source were refused, and so many accepted; its limit is full."""
+    one = site(Flood(FloodSettings(register_source=Limit(2 * (count + right), 3600), source=Limit(10_000, 1))))
+    for number in range(count):
+        assert one.register(Guest(str(300 + number), port=7000 + number), right=False, refusal=code).reached
+    for number in range(right):
+        assert one.register(Guest(str(500 + number), port=8000 + number)).reached
+    return one
+
+
+def over(one: Site, guest: Guest = BAD, **request: str) -> tuple[Verdict, set[str]]:
+    decision, _ = one.ask(guest, **request)  # type: ignore[arg-type]
+    return decision.verdict, {alert.rule.slug for alert in decision.alerts}
+
+
+def nonce_of(one: Site, guest: Guest = BAD) -> str:
+    _, number = one.ask(guest, "OPTIONS")
+    one.answer(guest, number, 401, "OPTIONS", nonce=f"n{number}")
+    return f"n{number}"
+
+
+def test_too_much_of_a_proven_sender_that_is_mostly_refused_is_dropped() -> None:
+    one = refused(3)
+    verdict, rules = over(one, nonce=nonce_of(one))
+    assert (verdict, rules) == (Verdict.DROP, {REGISTER_SOURCE.slug, REFUSED.slug})
+    assert not one.engine.ledger.table.fill  # a packet, and no cut
+
+
+def test_the_evidence_are_the_outcomes() -> None:
+    one = refused(3, right=2)
+    decision, _ = one.ask(BAD, nonce=nonce_of(one))
+    assert {"accepted": 2, "refused": 3} in [alert.evidence for alert in decision.alerts]
+    assert decision.reason is Reason.LIMIT
+
+
+def test_within_the_limits_nothing_is_dropped_however_bad_it_is() -> None:
+    one = refused(3)
+    one.now += 1800
+    assert over(one, nonce=nonce_of(one)) == (Verdict.ACCEPT, set())
+
+
+def test_as_many_good_ones_as_bad_ones_are_no_attack() -> None:
+    one = refused(3, right=3)
+    assert over(one, nonce=nonce_of(one)) == (Verdict.ACCEPT, {REGISTER_SOURCE.slug})
+
+
+def test_what_a_stranger_could_have_sent_in_his_name_is_never_dropped() -> None:
+    one = refused(3)
+    alone = (Verdict.ACCEPT, {REGISTER_SOURCE.slug})
+    assert over(one) == alone
+    assert over(one, nonce="made-up") == alone
+    assert over(one, nonce=nonce_of(one, Guest(src="203.0.113.77"))) == alone
+
+
+def test_refusals_that_anybody_could_bring_upon_him_do_not_count() -> None:
+    one = site(Flood(FloodSettings(register_source=Limit(1, 3600), source=Limit(10_000, 1))))
+    for number in range(20):
+        forged = Guest(str(900 + number))
+        _, asked = one.ask(forged)
+        one.answer(forged, asked, 404)
+        _, asked = one.ask(forged, nonce="elsewhere")
+        one.answer(forged, asked, 403)
+    assert over(one, nonce=nonce_of(one)) == (Verdict.ACCEPT, {REGISTER_SOURCE.slug})
+
+
+def test_who_is_known_or_trusted_loses_nothing_for_his_neighbours() -> None:
+    one = refused(3)
+    phone = Guest("777", port=9999)
+    one.now += 1800
+    one.register(phone)
+    for number in range(4):
+        last = one.register(Guest(str(600 + number), port=7500 + number), right=False)
+    assert last.alerts == {REGISTER_SOURCE.slug, REFUSED.slug}
+    decision, _ = one.ask(phone, nonce=nonce_of(one, phone))
+    assert decision.verdict is Verdict.ACCEPT
+    decision, _ = one.ask(Guest("777", port=9998), nonce=nonce_of(one, phone))
+    assert decision.verdict is Verdict.ACCEPT
+
+
+def test_outcomes_are_forgotten() -> None:
+    one = refused(3)
+    one.now += 600
+    for number in range(6):
+        one.ask(Guest(str(number)))
+    verdict, _ = over(one, nonce=nonce_of(one))
+    assert verdict is Verdict.ACCEPT
+
+
+def test_older_outcomes_weigh_less() -> None:
+    flood = Flood(FloodSettings())
+    one = site(flood)
+    guest = Guest("1")
+    for number in range(300):
+        _, asked = one.ask(guest, "OPTIONS", number=10_000 + number)
+        one.answer(guest, asked, 200, "OPTIONS")
+    (entry,) = flood.outcomes.entries(one.ts)
+    accepted, bad = entry[3]
+    assert bad == 0
+    assert 32 <= accepted <= 64
+
+
+def test_the_operator_may_make_it_an_alert() -> None:
+    one = site(
+        Flood(FloodSettings(register_source=Limit(2, 3600), source=Limit(10_000, 1))),
+        actions={REFUSED.slug: Action.ALERT},
+    )
+    one.register(BAD, right=False)
+    assert over(one, nonce=nonce_of(one)) == (Verdict.ACCEPT, {REGISTER_SOURCE.slug, REFUSED.slug})
