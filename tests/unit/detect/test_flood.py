@@ -257,9 +257,8 @@ def test_who_is_known_or_trusted_loses_nothing_for_his_neighbours() -> None:
     phone = Guest("777", port=9999)
     one.now += 1800
     one.register(phone)
-    for number in range(4):
-        last = one.register(Guest(str(600 + number), port=7500 + number), right=False)
-    assert last.alerts == {REGISTER_SOURCE.slug, REFUSED.slug}
+    made = [one.register(Guest(str(600 + number), port=7500 + number), right=False) for number in range(4)]
+    assert made[-1].alerts == {REGISTER_SOURCE.slug, REFUSED.slug}
     decision, _ = one.ask(phone, nonce=nonce_of(one, phone))
     assert decision.verdict is Verdict.ACCEPT
     decision, _ = one.ask(Guest("777", port=9998), nonce=nonce_of(one, phone))

@@ -1,0 +1,316 @@
+import pytest
+
+from sipsensor.detect.guessing import ACCOUNT, EVERYWHERE, NETWORK, SPRAY, SUCCESS, UNPROVEN, Guessing, GuessingSettings
+from sipsensor.model import Limit, Reason, Scope, Verdict
+from tests.support.site import Guest, Site, site
+
+ATTACKER = "203.0.113.66"
+RIGHT, WRONG = True, False
+WIDE = Limit(10_000, 1)
+
+
+def guessing(**settings: Limit | int) -> Site:
+    return site(Guessing(GuessingSettings(**settings)))  # type: ignore[arg-type]
+
+
+def tries(one: Site, count: int, guest: Guest | None = None, *, every: float = 0) -> int:
+    """How many wrong guesses reach the PBX."""
+    reached = 0
+    for _ in range(count):
+        reached += one.register(guest or Guest(src=ATTACKER), right=False).reached
+        one.now += every
+    return reached
+
+
+def stray(one: Site, count: int, guest: Guest, nonce: str = "elsewhere", *, right: bool = False) -> int:
+    """How many tries on a nonce that proves nobody reach the PBX."""
+    reached = 0
+    for _ in range(count):
+        decision, number = one.ask(guest, nonce=nonce)
+        if decision.verdict is Verdict.ACCEPT:
+            reached += 1
+            one.answer(guest, number, 200 if right else 401, nonce="" if right else "x")
+    return reached
+
+
+# --- one account from one source ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("every", [0, 0.01, 0.1, 1])
+def test_exactly_ten_guesses_reach_the_pbx_at_any_pace(every: float) -> None:
+    one = guessing()
+    assert tries(one, 500, every=every) == 10
+
+
+def test_a_burst_before_any_answer_is_worth_no_more() -> None:
+    one = guessing()
+    guest = Guest(src=ATTACKER)
+    _, number = one.ask(guest)
+    one.answer(guest, number, 401, nonce="n")
+    verdicts = [one.ask(guest, nonce="n")[0].verdict for _ in range(1000)]
+    assert verdicts.count(Verdict.ACCEPT) == 10
+    assert not one.engine.ledger.table.fill  # nobody saw a refusal yet
+
+
+def test_who_takes_his_time_has_the_budget_of_a_day() -> None:
+    one = guessing()
+    assert tries(one, 1440, every=60) <= 20
+
+
+def test_the_right_password_after_half_the_budget_gets_in_and_gives_its_charge_back() -> None:
+    one = guessing()
+    assert tries(one, 5) == 5
+    made = one.register(Guest(src=ATTACKER))
+    assert (made.reached, made.code) == (True, 200)
+    # What was wrong stays charged, what was right does not.
+    assert tries(one, 50, Guest(src=ATTACKER, port=6000)) == 5
+
+
+def test_a_phone_that_is_right_never_pays() -> None:
+    one = guessing()
+    assert all(one.register(Guest()).reached for _ in range(200))
+
+
+def test_beyond_the_budget_the_account_is_cut_from_there_and_no_other() -> None:
+    one = guessing()
+    assert tries(one, 12) == 10
+    made = one.register(Guest(src=ATTACKER), right=True)
+    assert made.decisions[-1].reason is Reason.ACCOUNT
+    (held,) = [held for _, held in one.engine.ledger.cuts(one.ts)]
+    assert held.account
+    assert one.register(Guest(src="203.0.113.1")).reached
+    assert one.register(Guest("202", src=ATTACKER)).reached
+
+
+def test_a_cut_needs_refusals_that_were_seen() -> None:
+    one = guessing()
+    guest = Guest(src=ATTACKER)
+    _, number = one.ask(guest)
+    one.answer(guest, number, 401, nonce="n")
+    alerts = [alert for _ in range(20) for alert in one.ask(guest, nonce="n")[0].alerts]
+    assert {alert.rule for alert in alerts} == {ACCOUNT}
+    assert {alert.scope for alert in alerts} == {None}
+    assert alerts[0].evidence == {"limit": 10, "seconds": 600}
+
+
+def test_retransmissions_are_one_try() -> None:
+    one = guessing()
+    guest = Guest(src=ATTACKER)
+    _, number = one.ask(guest)
+    one.answer(guest, number, 401, nonce="n")
+    verdicts = {one.ask(guest, nonce="n", number=900, response="same")[0].verdict for _ in range(11)}
+    assert verdicts == {Verdict.ACCEPT}
+    assert [one.ask(guest, nonce="n")[0].verdict for _ in range(10)] == [Verdict.ACCEPT] * 9 + [Verdict.DROP]
+
+
+def test_an_old_nonce_that_was_right_before_costs_nothing() -> None:
+    one = guessing()
+    guest = Guest()
+    nonce = ""
+    for number in range(50):
+        if nonce:
+            _, asked = one.ask(guest, nonce=nonce)
+            one.answer(guest, asked, 401, nonce=f"n{number}", stale=True)
+        assert one.register(guest).reached
+        nonce = f"nonce-{next(one.numbers) - 2}"
+
+
+def test_403_and_404_are_refusals_too() -> None:
+    for code in (403, 404):
+        one = guessing()
+        assert sum(one.register(Guest(src=ATTACKER), right=False, refusal=code).reached for _ in range(40)) == 10
+        assert one.engine.ledger.table.fill == 1
+
+
+def test_a_pbx_that_fails_is_no_refusal() -> None:
+    one = guessing()
+    assert sum(one.register(Guest(), right=False, refusal=503).reached for _ in range(40)) == 40
+
+
+def test_a_fraction_of_a_budget_is_not_bought_with_an_account_of_ones_own() -> None:
+    one = guessing()
+    own, target = Guest("666", src=ATTACKER), Guest("201", src=ATTACKER)
+    reached = 0
+    for _ in range(100):
+        assert one.register(own).reached
+        reached += one.register(target, right=False).reached
+    assert reached == 10
+
+
+def test_where_no_answer_comes_by_more_is_allowed_and_said() -> None:
+    one = guessing(account=Limit(4, 600), account_sustained=Limit(100, 86400), unproven=WIDE, source=WIDE)
+    for number in range(150):
+        one.ask(Guest(str(number), src="203.0.113.5"))
+        one.now += 0.3
+    found = [one.ask(Guest("201", src=ATTACKER), nonce="n")[0] for _ in range(30)]
+    assert all(decision.observation is not None and decision.observation.blind for decision in found)
+
+
+# --- many accounts from one source --------------------------------------------------------------------------------------------
+
+
+def test_one_guess_at_each_of_many_names_that_nobody_has_is_a_spray() -> None:
+    one = guessing()
+    reached = sum(one.register(Guest(str(300 + n), src=ATTACKER), right=False).reached for n in range(200))
+    assert reached <= 7
+    assert [held.rule for _, held in one.engine.ledger.cuts(one.ts)] == [SPRAY.id]
+    decision, _ = one.ask(Guest("1", src=ATTACKER))
+    assert (decision.verdict, decision.reason) == (Verdict.DROP, Reason.BANNED)
+
+
+def test_one_guess_at_each_of_many_real_accounts_is_one_too() -> None:
+    one = guessing()
+    for number in range(200):
+        assert one.register(Guest(str(300 + number), src=f"198.51.100.{number}")).reached
+    reached = sum(one.register(Guest(str(300 + n), src=ATTACKER), right=False).reached for n in range(200))
+    assert reached == 30
+    (held,) = [held for _, held in one.engine.ledger.cuts(one.ts)]
+    assert (held.rule, held.account) == (SPRAY.id, 0)
+
+
+def test_an_offender_who_comes_back_has_one_guess() -> None:
+    one = guessing()
+    sum(one.register(Guest(str(300 + n), src=ATTACKER), right=False).reached for n in range(50))
+    one.now += 700
+    reached = sum(one.register(Guest(str(400 + n), src=ATTACKER), right=False).reached for n in range(50))
+    assert reached == 1
+
+
+def test_a_botnet_against_one_account_has_a_budget_and_nobody_is_cut_for_it() -> None:
+    one = guessing(account_everywhere=Limit(20, 3600))
+    found = [one.register(Guest(src=f"198.51.{n // 200}.{n % 200 + 1}"), right=False) for n in range(100)]
+    assert sum(made.reached for made in found) == 20
+    assert found[-1].alerts == {EVERYWHERE.slug}
+    assert not one.engine.ledger.table.fill
+
+
+def test_a_known_source_is_no_part_of_that() -> None:
+    one = guessing(account_everywhere=Limit(20, 3600))
+    home = Guest(src="192.0.2.200")
+    assert one.register(home).reached
+    for number in range(100):
+        one.register(Guest(src=f"198.51.{number // 200}.{number % 200 + 1}"), right=False)
+    assert one.register(home).reached
+
+
+def test_a_network_of_sources_has_a_budget() -> None:
+    one = guessing(network=Limit(15, 600))
+    found = [one.register(Guest(str(300 + n), src=f"198.51.100.{n + 1}"), right=False) for n in range(40)]
+    assert sum(made.reached for made in found) == 15
+    assert found[-1].alerts == {NETWORK.slug}
+
+
+# --- those who prove nothing --------------------------------------------------------------------------------------------------
+
+
+def test_credentials_on_a_nonce_that_proves_nobody_share_one_budget_an_account() -> None:
+    one = guessing()
+    reached = sum(stray(one, 1, Guest(src=f"198.51.{n // 200}.{n % 200 + 1}", port=2000 + n)) for n in range(300))
+    assert reached == 10
+    assert not one.engine.ledger.table.fill
+    decision, _ = one.ask(Guest(), nonce="elsewhere")
+    assert {alert.rule for alert in decision.alerts} == {UNPROVEN}
+    assert decision.reason is Reason.ACCOUNT
+
+
+def test_a_new_port_for_each_try_is_worth_nothing() -> None:
+    one = guessing()
+    assert sum(one.register(Guest(src=ATTACKER, port=1024 + n), right=False).reached for n in range(200)) == 10
+    other = guessing()
+    assert sum(stray(other, 1, Guest(src=ATTACKER, port=1024 + n)) for n in range(200)) == 10
+
+
+def test_forged_tries_in_the_name_of_a_known_phone_cost_it_nothing() -> None:
+    one = guessing()
+    phone = Guest(call="phones-own-call")
+    assert one.register(phone).reached
+    assert stray(one, 1000, Guest(call="")) <= 10
+    for _ in range(20):
+        assert one.register(phone).reached
+    assert not one.engine.ledger.table.fill
+
+
+def test_a_known_phone_whose_nonce_we_forgot_goes_on_with_its_call() -> None:
+    one = guessing()
+    phone = Guest(call="phones-own-call")
+    assert one.register(phone).reached
+    stray(one, 1000, Guest())
+    assert stray(one, 50, phone, "from-before-the-restart", right=True) == 50
+
+
+def test_the_second_name_in_a_request_is_charged_as_well() -> None:
+    one = guessing()
+    reached = 0
+    guest = Guest("900", src=ATTACKER)
+    for _ in range(50):
+        _, number = one.ask(guest)
+        one.answer(guest, number, 401, nonce=f"n{number}")
+        text = f'Digest username="201", nonce="n{number}", response="{number}"'
+        decision, number = one.ask(guest, nonce=f"n{number}", extra=[("Authorization", text)])
+        if decision.verdict is Verdict.ACCEPT:
+            reached += 1
+            one.answer(guest, number, 401, nonce="x")
+    assert reached <= 10
+
+
+# --- success after failures ---------------------------------------------------------------------------------------------------
+
+
+def test_a_success_after_many_failures_is_worth_an_alert_and_passes() -> None:
+    one = guessing()
+    tries(one, 6)
+    made = one.register(Guest(src=ATTACKER))
+    assert made.answer is not None
+    assert made.answer.verdict is Verdict.ACCEPT
+    (alert,) = made.answer.alerts
+    assert (alert.rule, alert.scope) == (SUCCESS, None)
+    assert alert.evidence == {"failures": 6}
+
+
+def test_somebody_who_mistypes_is_not() -> None:
+    one = guessing()
+    tries(one, 3)
+    made = one.register(Guest(src=ATTACKER))
+    assert made.answer is not None
+    assert made.answer.alerts == ()
+
+
+# --- offices ------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_office_has_room_in_proportion_to_its_good_registrations() -> None:
+    nat = "198.51.100.9"
+
+    def wrong_ones(phones: int) -> int:
+        one = guessing(source_names=WIDE)
+        for number in range(phones):
+            assert one.register(Guest(str(300 + number), src=nat, port=4000 + number)).reached
+        return sum(one.register(Guest(str(900 + n), src=nat, port=9000), right=False).reached for n in range(300))
+
+    none, some, many = wrong_ones(0), wrong_ones(12), wrong_ones(40)
+    assert none == 30
+    assert none < some < many
+
+
+def test_one_wrong_phone_costs_its_neighbours_nothing() -> None:
+    one = guessing()
+    nat = "198.51.100.9"
+    good = [Guest(str(300 + number), src=nat, port=4000 + number) for number in range(20)]
+    for guest in good:
+        assert one.register(guest).reached
+    bad = Guest("300", src=nat, port=7000)
+    for _ in range(60):
+        one.register(bad, right=False)
+        one.now += 30
+        assert all(one.register(guest).reached for guest in good[1:])
+    scopes = {held.scope for _, held in one.engine.ledger.cuts(one.ts)}
+    assert scopes == {list(Scope).index(Scope.ACCOUNT)}
+
+
+def test_its_state_is_bounded() -> None:
+    detector = Guessing(GuessingSettings(entries=64))
+    one = site(detector)
+    for number in range(500):
+        one.register(Guest(str(number), src=f"198.51.{number // 200}.{number % 200 + 1}"), right=False)
+    assert all(table.entries <= table.capacity for table in detector.tables())
+    assert detector.pairs.fill == 64
