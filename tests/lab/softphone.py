@@ -30,7 +30,10 @@ ALLOW = "INVITE, INFO, PRACK, ACK, BYE, CANCEL, OPTIONS, NOTIFY, REGISTER, SUBSC
 PATIENCE = 1.0
 """Seconds for which an answer is waited for: the sensor and Kamailio need a few milliseconds together."""
 
-_NEWNET = 0x40000000
+T1 = 0.5
+"""Seconds before a request is sent again."""
+
+_NEWNET, _FORCE = 0x40000000, 33
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count(1)
 _quoted = re.compile(rb'(realm|nonce)="([^"]*)"')
@@ -121,7 +124,8 @@ class Softphone:
     def __post_init__(self) -> None:
         with inside(self.space):
             self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        # Whoever is named as the sender of a flood gets its answers.
+        self.socket.setsockopt(socket.SOL_SOCKET, _FORCE, 64 << 20)
         self.socket.bind(self.end)
         self.end = self.socket.getsockname()[:2]
         self.call = self.call or f"{next(_numbers)}_{os.getpid()}@{self.end[0]}"
@@ -161,6 +165,23 @@ class Softphone:
             if found.startswith(b"SIP/2.0 ") and not found.startswith(b"SIP/2.0 1") and branch in found:
                 return found
         return None
+
+    def persist(self, number: int, message: bytes) -> bytes | None:
+        """The final answer to a request that is sent again and again, as RFC 3261 17.1.2 has it; None after four times."""
+        for _ in range(4):
+            self.send(message)
+            answer = self.answer(number, T1)
+            if answer is not None:
+                return answer
+        return None
+
+    def works(self, method: str = "REGISTER") -> int:
+        """The status that this phone gets in the end, with credentials where they are asked for; 0 where the PBX seems dead."""
+        answer = self.persist(*self.make(method))
+        if answer is None or status(answer) not in {401, 407}:
+            return status(answer) if answer is not None else 0
+        answer = self.persist(*self.guess(Challenge.of(answer), self.password, method))
+        return status(answer) if answer is not None else 0
 
     def challenge(self, method: str = "REGISTER", patience: float = PATIENCE) -> Challenge | None:
         """A nonce of the PBX for this address; None when it did not answer."""
