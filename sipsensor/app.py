@@ -183,9 +183,9 @@ class Replay:
     """Judges capture files one after another, in the order given, as one stream of packets.
 
     A file that begins before the one in front of it ended is another recording: ``build`` makes a fresh engine for
-    it, because state that comes from the future would be wrong. ``on_decision`` gets every packet that was dropped or
-    on which a rule fired. ``notices`` are lines that the user should see: files that end early, link types that cannot
-    be read.
+    it, because state that comes from the future would be wrong. ``on_decision`` gets every packet that was dropped, on
+    which a rule fired, or that changed who is trusted or cut. ``notices`` are lines that the user should see: files
+    that end early, link types that cannot be read.
     """
 
     SEED = REPLAY_SEED
@@ -256,7 +256,7 @@ class Replay:
             decision = judge(examined)
             if decision.observation is not None:
                 sources.add(examined.src)
-            if decision.alerts or decision.verdict:
+            if decision.alerts or decision.verdict or decision.grants or decision.uncuts:
                 tell(examined, decision)
         self.summary.bound()
 
@@ -276,7 +276,7 @@ class Replay:
             last = packet.ts
             if decision.observation is not None:
                 self.summary.sources_of_messages.add(examined.src)
-            if decision.alerts or decision.verdict:
+            if decision.alerts or decision.verdict or decision.grants or decision.uncuts:
                 self._tell(examined, decision)
             self._compare(examined, decision, path, found)
         self.summary.bound()

@@ -216,6 +216,17 @@ class Guessing:
     def tick(self, now: int) -> None:
         """Budgets fill up by themselves."""
 
+    def forgive(self, account: int, source: int, now: int) -> None:
+        """The operator lets an account from a source in again (account 0: the source): what is spent would go on dropping it."""
+        pair = pair_key(account, source)
+        whole = [(self.refused, source, 0), (self.names, source, 0), (self.offenders, source, 0)]
+        whole += [(self.sources, source ^ bucket, 0) for bucket in range(self.settings.office_ceiling)]
+        if account:
+            whole += [(self.pairs, pair, 1), (self.blind, pair, 1), (self.refused, pair, 0)]
+        for table, key, slowest in whole:
+            while table.level(key, now, slowest) > 0:
+                table.refund(key, now)
+
     # --- tries
 
     def _unproven(self, observation: Observation) -> Sequence[Alert]:

@@ -12,9 +12,8 @@ from typing import Protocol
 
 from sipsensor import __version__
 from sipsensor.config.settings import Settings
-from sipsensor.counters import Counters
-from sipsensor.detect.base import Detector
 from sipsensor.detect.scanner import Scanner
+from sipsensor.engine import Engine
 from sipsensor.export.metrics import Distribution, Series, engine_series, one, table_series
 from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number, Page
 from sipsensor.model import Mode, Rule, Table
@@ -80,16 +79,6 @@ class OutletNumbers(Protocol):
         """The quarantine."""
 
 
-class EngineNumbers(Protocol):
-    """What the engine counted."""
-
-    counters: Counters
-    detectors: tuple[Detector, ...]
-
-    def tables(self) -> Iterator[Table]:
-        """How full its tables are."""
-
-
 class Live(Protocol):
     """What is read of a live sensor."""
 
@@ -105,7 +94,7 @@ class Live(Protocol):
         """The networks it protects."""
 
     @property
-    def engine(self) -> EngineNumbers:
+    def engine(self) -> Engine:
         """The engine."""
 
     @property

@@ -16,10 +16,11 @@ from sipsensor.config.settings import Settings
 from sipsensor.export.events import EventLog, EventLogError, VolumeCap, open_events, reopen
 from sipsensor.export.events.log import STANDARD_OUTPUT
 from sipsensor.export.events.text import shown
+from sipsensor.export.evidence import Evidence
 from sipsensor.export.recording import Quarantine, Recording, create, remove_empty, set_aside
 from sipsensor.export.spool import Spool
 from sipsensor.fastpath import examine
-from sipsensor.model import Decision
+from sipsensor.model import Decision, Mode
 
 
 class Outlets:
@@ -42,6 +43,9 @@ class Outlets:
         self._spools: list[Spool] = []
         self._edges = edges
         limits = settings.limits
+        self.evidence = Evidence(
+            limits.evidence_sources, limits.evidence_packets, limits.evidence_bytes, limits.evidence_age
+        )
         if settings.events.file:
             self._file = open_events(settings.events.file)
             target = self._spool(self._file, close=settings.events.file != STANDARD_OUTPUT)
@@ -76,15 +80,16 @@ class Outlets:
         """Events and packets that could not be written."""
         return sum(spool.lost for spool in self._spools)
 
-    def tell(self, examined: examine.Examined, decision: Decision) -> None:
-        """One packet and what was decided of it. A fault in here must not change what becomes of the packet."""
+    def tell(self, examined: examine.Examined, decision: Decision, mode: Mode = Mode.ENFORCE) -> None:
+        """One packet and what was decided of it, in which mode. A fault in here must not change what becomes of the packet."""
         try:
             if self.recording is not None:
                 self.recording.write(
                     examined.data, examined.ts, examined.wire_length, examined.arrival, decision.verdict
                 )
-            if self.events is not None and (decision.alerts or decision.verdict):
-                self.events.packet(examined, decision)
+            if self.events is not None and (decision.alerts or decision.verdict or decision.grants or decision.uncuts):
+                self.events.packet(examined, decision, mode)
+            self.evidence.see(examined, decision)
         except Exception as error:  # noqa: BLE001
             self.failures += 1
             self.notices.append(f"telling of a packet failed: {where(error)}")

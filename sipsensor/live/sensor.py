@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 
 from sipsensor.app import build_engine
@@ -82,6 +82,14 @@ class Sensor:
         """Go on in a fresh event file soon: the old one was moved away. May be called from a signal handler."""
         self._rotated = True
 
+    def between_packets(self) -> AbstractContextManager[object]:
+        """While it is entered no packet is judged: for orders, which take moments."""
+        return self._lock
+
+    def say(self, line: str) -> None:
+        """A line for the operator, from any thread; the main thread says it."""
+        self.outlets.notices.append(line)
+
     def run(self, stop: threading.Event) -> None:
         """Judge until ``stop`` is set, or a queue fails (QueueError). At the end what waits is answered before the queues go."""
         sys.setswitchinterval(SWITCH_INTERVAL)
@@ -125,7 +133,7 @@ class Sensor:
 
     def _judge(self, examined: examine.Examined) -> int:
         decision = self.engine.judge(examined)
-        self.outlets.tell(examined, decision)
+        self.outlets.tell(examined, decision, self.engine.policy.mode)
         return decision.effect
 
     def _failed(self, packet: bytes, ts: int, arrival: int, error: BaseException) -> int:

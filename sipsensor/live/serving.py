@@ -8,14 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Protocol
 
 from sipsensor.control import ControlError
-from sipsensor.control.server import Server
+from sipsensor.control.server import Command, Server
+from sipsensor.engine import Engine
 from sipsensor.export.events.text import shown
 from sipsensor.export.metrics import Endpoint, MetricsError, Tls, registry
-from sipsensor.live.numbers import Live, Numbers
+from sipsensor.live.commanded import Commanded, CommandedOutlets, Events
+from sipsensor.live.numbers import EventNumbers, Live, Numbers, OutletNumbers
+from sipsensor.live.orders import Orders
 from sipsensor.live.page import Number
+from sipsensor.live.posture import Posture
 from sipsensor.live.status import Watch
+from sipsensor.live.why import Why
+
+
+class ServedEvents(EventNumbers, Events, Protocol):
+    """An event log that counts, and takes what orders tell."""
+
+
+class ServedOutlets(OutletNumbers, CommandedOutlets, Protocol):
+    """Both of the outlets."""
+
+    @property
+    def events(self) -> ServedEvents | None:
+        """The event log."""
+
+
+class Served(Live, Commanded, Protocol):
+    """A live sensor that tells of itself and takes orders."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine."""
+
+    @property
+    def outlets(self) -> ServedOutlets:
+        """Events, evidence, recording, quarantine."""
 
 
 def serve_metrics(sensor: Live, edges: ExitStack, say: Callable[[str], object]) -> Endpoint | None:
@@ -36,15 +66,28 @@ def serve_metrics(sensor: Live, edges: ExitStack, say: Callable[[str], object]) 
     return endpoint
 
 
-def serve_control(sensor: Live, edges: ExitStack, say: Callable[[str], object]) -> Server | None:
+def serve_control(sensor: Served, edges: ExitStack, say: Callable[[str], object]) -> Server | None:
     """The socket of ``control.socket``; ``edges`` closes it, ``say`` tells the operator. Raises ControlError at the first start."""
     path = sensor.settings.control.socket
     if not path:
         return None
+    posture = Posture(sensor)
     watch = Watch(sensor)
-    commands = {"status": lambda _arguments, _peer: watch.status()}
+
+    def tick() -> None:
+        try:
+            posture.tick()
+        finally:
+            watch.sample()
+
+    commands: dict[str, Command] = {
+        "status": lambda _arguments, _peer: {**watch.status(), "reverts": posture.until},
+        **Orders(sensor).commands(),
+        **posture.commands(),
+        "why": Why(sensor).why,
+    }
     try:
-        server = Server(path, commands, tick=watch.sample, complain=_teller("the control socket", say))
+        server = Server(path, commands, tick=tick, complain=_teller("the control socket", say))
     except ControlError as error:
         if not sensor.page[Number.RESTARTS]:
             raise

@@ -14,7 +14,7 @@ from sipsensor.fastpath import tables
 from sipsensor.model import NANOSECONDS, Standing, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 PROVEN_SECONDS = 3600
 KNOWN_SECONDS = 14 * 86400
@@ -44,6 +44,11 @@ class Held(NamedTuple):
     port: int
     behind: int
     """1 for a client behind one of ``network.proxies``: the kernel sees the proxy's address, never his."""
+
+    @property
+    def address(self) -> bytes:
+        """As 16 bytes."""
+        return self.high.to_bytes(8, "big") + self.low.to_bytes(8, "big")
 
 
 class Known(NamedTuple):
@@ -120,6 +125,11 @@ class Standings:
         """His registration was removed."""
         self.withdrawn += self.of(port, now) == Standing.TRUSTED
         self.table.forget(port)
+
+    def all(self, now: int) -> Iterator[tuple[int, Held]]:
+        """Key and facts of all who are proven or trusted. Walks the whole table."""
+        for key, _, _, numbers in self.table.entries(now):
+            yield key, Held(*numbers)
 
     def trusted(self, now: int) -> int:
         """How many are trusted. Walks the whole table."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -10,6 +11,8 @@ from sipsensor.app import build_engine
 from sipsensor.config.load import defaults
 from sipsensor.config.settings import Settings
 from sipsensor.engine import Engine
+from sipsensor.export.events.build import Event
+from sipsensor.export.evidence import Evidence
 from sipsensor.live.page import Lane, Page
 from sipsensor.model import Table
 from sipsensor.sources.nfqueue import QueueState
@@ -36,6 +39,10 @@ class FakePump:
 class FakeEvents:
     written: int = 0
     left_out: int = 0
+    told: list[Event] = field(default_factory=list)
+
+    def write(self, event: Event) -> None:
+        self.told.append(event)
 
     @staticmethod
     def tables() -> tuple[Table, ...]:
@@ -48,6 +55,7 @@ class FakeOutlets:
     lost: int = 0
     events: FakeEvents | None = field(default_factory=FakeEvents)
     quarantine: SimpleNamespace | None = None
+    evidence: Evidence = field(default_factory=lambda: Evidence(64, 10, 1 << 20, 3600))
 
 
 @dataclass
@@ -61,6 +69,14 @@ class FakeSensor:
     pumps: dict[Lane, FakePump] = field(default_factory=lambda: {lane: FakePump() for lane in Lane})
     outlets: FakeOutlets = field(default_factory=FakeOutlets)
     errors: deque[tuple[float, str]] = field(default_factory=deque)
+    said: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def between_packets(self) -> threading.Lock:
+        return self.lock
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
 
 
 class Kernel:

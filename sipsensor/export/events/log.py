@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from sipsensor.export.events.build import Event, event_of, timestamp
+from sipsensor.export.events.lasting import lasting
 from sipsensor.export.events.volume import LeftOut, VolumeCap
 from sipsensor.fastpath import examine
-from sipsensor.model import Decision, Table
+from sipsensor.model import Decision, Mode, Table
 
 STANDARD_OUTPUT = "-"
 
@@ -85,8 +86,18 @@ class EventLog:
         """How full the tables of the cap are."""
         return self._cap.tables() if self._cap else ()
 
-    def packet(self, examined: examine.Examined, decision: Decision) -> None:
-        """What is to be told of one packet."""
+    def packet(self, examined: examine.Examined, decision: Decision, mode: Mode = Mode.ENFORCE) -> None:
+        """What is to be told of one packet. ``mode``: whether cuts act."""
+        self._packet(examined, decision)
+        if decision.cuts or decision.uncuts or decision.grants:
+            for what, event in lasting(examined, decision, mode):
+                before = 0 if self._cap is None else self._cap.admit(event["src_ip"], what, examined.ts)
+                if before:
+                    event["sipsensor"] = {"left_out": before}
+                if before >= 0:
+                    self.write(event)
+
+    def _packet(self, examined: examine.Examined, decision: Decision) -> None:
         for event in event_of(examined, decision):
             if self._cap is not None:
                 said = event["sipsensor"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv6Address
 from typing import Any
 
 from sipsensor.export.events.build import timestamp
-from sipsensor.export.events.text import shown
+from sipsensor.export.events.lasting import address_text
+from sipsensor.export.events.text import shown, without_secrets
 from sipsensor.fastpath import examine
 from sipsensor.model import Cut, Decision, Reason, Rule, Verdict
 
@@ -147,11 +147,10 @@ class Summary:
 
 
 def _cut(cut: Cut) -> dict[str, Any]:
-    address = IPv6Address(cut.address)
     return {
         "scope": str(cut.scope),
-        "src_ip": str(address.ipv4_mapped or address),
-        "account": None if cut.account is None else shown(cut.account),
+        "src_ip": address_text(cut.address),
+        "account": None if cut.account is None else shown(without_secrets(cut.account)),
         "rule": cut.rule.slug,
         "from": timestamp(cut.since),
         "until": timestamp(cut.until),
