@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sipsensor.fastpath import names, tables
-from sipsensor.model import Direction, Standing
+from sipsensor.model import Direction
+from sipsensor.track.challenges import Proof
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,16 +46,15 @@ class Trust:
         """Whether limits and cuts are not for this request: it comes from a trunk, from whom the operator trusts, or it is an
         emergency call.
 
-        Of an emergency call that brings credentials for an account unknown from there, only the challenge is free: else it is a way to
-        guess.
+        Neither is a way to guess. Credentials for an account unknown from there are spared for a trunk only on a nonce of its own, because
+        all else anybody could have sent in its name; of an emergency call with such credentials only the challenge is free.
         """
+        guesses = observation.has_credentials and not observation.known
         if (self.trunks and observation.examined.src_in(self.trunks)) or (
             self.orders and self._ordered.contains(observation.end.text[0])
         ):
-            return True
-        if observation.message.what != _INVITE or not self.emergency:
-            return False
-        if observation.has_credentials and not observation.known and observation.standing != Standing.TRUSTED:
+            return not guesses or observation.proof == Proof.OWN
+        if guesses or observation.message.what != _INVITE or not self.emergency:
             return False
         return observation.message.called in self.emergency
 

@@ -46,7 +46,7 @@ class Try:
     @property
     def reached(self) -> bool:
         """The PBX judged its credentials."""
-        return len(self.decisions) == 2 and not self.decisions[1].verdict
+        return len(self.decisions) == 2 and not self.decisions[1].effect
 
     @property
     def alerts(self) -> set[str]:
@@ -154,14 +154,14 @@ class Site:
         extra: list[Header] = [("Contact", f"<sip:x@{guest.src}>"), ("Expires", str(expires))]
         decision, number = self.ask(guest, method, extra=extra)
         made.decisions.append(decision)
-        if decision.verdict:
+        if decision.effect:
             return made
         nonce = f"nonce-{number}"
         self.answer(guest, number, 401, method, nonce=nonce)
         made.code = 401
         decision, number = self.ask(guest, method, nonce=nonce, extra=extra)
         made.decisions.append(decision)
-        if decision.verdict:
+        if decision.effect:
             return made
         made.code = 200 if right else refusal
         bound = [("Contact", f"<sip:x@{guest.src}>;expires={expires}")] if right else []
