@@ -1,0 +1,186 @@
+"""The tables, the orders and the history in the database, as the sensor has them."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from sipsensor.decide.ledger import Held
+from sipsensor.model import NANOSECONDS
+from sipsensor.store.database import StoreError, failed, opened
+
+SEED_BYTES = 16
+LEDGER = "ledger"
+"""The table whose entries make the history."""
+_SIGNED = 1 << 63
+_WORD = 1 << 64
+
+Entry = tuple[int, int, int, tuple[int, ...]]
+"""Key, time until which it holds (ns), rank, numbers: as ``fastpath.tables.Records`` has them."""
+
+
+class Change(NamedTuple):
+    """One entry of a table as it is now; ``until`` 0 for one that is gone."""
+
+    table: str
+    key: int
+    until: int
+    rank: int
+    numbers: tuple[int, ...]
+
+
+class Order(NamedTuple):
+    """What the operator said of a network, and until when (ns)."""
+
+    kind: str
+    """``ban`` or ``trust``."""
+    network: str
+    until: int
+
+
+class Past(NamedTuple):
+    """One cut of the last weeks. Times in ns."""
+
+    since: int
+    until: int
+    scope: int
+    rule: int
+    times: int
+    address: bytes
+    account: int
+
+
+class Store:
+    """The database at ``path``. Cuts that are over stay in its history for ``history`` seconds.
+
+    Raises StoreError where it cannot be used. ``notice`` is a line for the operator where a damaged one was set aside, else "".
+    """
+
+    def __init__(self, path: str | Path, history: int = 28 * 86400) -> None:
+        self.path = Path(path)
+        self._history = history * NANOSECONDS
+        self._connection, self.notice = opened(self.path)
+        self.seed = self._seed()
+
+    def entries(self, table: str, now: int) -> list[Entry]:
+        """What a table held when it was written last, without what ran out. Raises StoreError."""
+        with self._told():
+            rows = self._connection.execute(
+                "SELECT key, until, rank, numbers FROM entries WHERE name = ? AND until > ?", (table, now)
+            ).fetchall()
+        return [(key % _WORD, until, rank, _unpacked(numbers)) for key, until, rank, numbers in rows]
+
+    def write(self, changes: Sequence[Change], now: int) -> None:
+        """All of it, or nothing: one transaction. Raises StoreError."""
+        with self._transaction():
+            for change in changes:
+                key = _signed(change.key)
+                if not change.until:
+                    self._connection.execute("DELETE FROM entries WHERE name = ? AND key = ?", (change.table, key))
+                    if change.table == LEDGER:
+                        self._connection.execute(
+                            "UPDATE history SET until = ? WHERE key = ? AND until > ?", (now, key, now)
+                        )
+                    continue
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)",
+                    (change.table, key, change.until, change.rank, _packed(change.numbers)),
+                )
+                if change.table == LEDGER and len(change.numbers) == len(Held._fields):
+                    self._remember(key, Held(*change.numbers))
+
+    def orders(self, now: int) -> list[Order]:
+        """The operator's orders that still hold. Raises StoreError."""
+        with self._told():
+            rows = self._connection.execute(
+                "SELECT kind, network, until FROM orders WHERE until > ?", (now,)
+            ).fetchall()
+        return [Order(*row) for row in rows]
+
+    def keep_orders(self, orders: Sequence[Order]) -> None:
+        """These orders, in place of those before. Raises StoreError."""
+        with self._transaction():
+            self._connection.execute("DELETE FROM orders")
+            self._connection.executemany("INSERT OR REPLACE INTO orders VALUES (?, ?, ?)", orders)
+
+    def order(self, order: Order) -> None:
+        """One order more, or the same until another time. Raises StoreError."""
+        with self._transaction():
+            self._connection.execute("INSERT OR REPLACE INTO orders VALUES (?, ?, ?)", order)
+
+    def withdraw(self, kind: str, network: str) -> None:
+        """One order less. Raises StoreError."""
+        with self._transaction():
+            self._connection.execute("DELETE FROM orders WHERE kind = ? AND network = ?", (kind, network))
+
+    def history(self, most: int = 1000) -> list[Past]:
+        """The cuts of the last weeks, the newest first. Raises StoreError."""
+        with self._told():
+            rows = self._connection.execute(
+                "SELECT since, until, scope, rule, times, address, account FROM history ORDER BY since DESC LIMIT ?",
+                (most,),
+            ).fetchall()
+        return [Past._make((*row[:6], row[6] % _WORD)) for row in rows]
+
+    def expire(self, now: int) -> None:
+        """Free what ran out, and history that is too old. Raises StoreError."""
+        with self._transaction():
+            self._connection.execute("DELETE FROM entries WHERE until <= ?", (now,))
+            self._connection.execute("DELETE FROM orders WHERE until <= ?", (now,))
+            self._connection.execute("DELETE FROM history WHERE until <= ?", (now - self._history,))
+
+    def close(self) -> None:
+        """Give the file back; a second call is harmless."""
+        self._connection.close()
+
+    def _seed(self) -> bytes:
+        """The key of the hashes: without it no key in here means anything."""
+        with self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO facts VALUES ('seed', ?)", (os.urandom(SEED_BYTES),))
+            (seed,) = self._connection.execute("SELECT value FROM facts WHERE name = 'seed'").fetchone()
+        if not isinstance(seed, bytes) or len(seed) != SEED_BYTES:
+            raise StoreError(f"state.database: {self.path}: its key is damaged; move the file away")
+        return seed
+
+    def _remember(self, key: int, held: Held) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (key, held.since, held.until, held.scope, held.rule, held.times, held.address, _signed(held.account)),
+        )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._told():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OverflowError, struct.error) as error:
+            raise failed(self.path, error) from None
+
+
+def _signed(number: int) -> int:
+    """SQLite's integers have a sign."""
+    return number - _WORD if number >= _SIGNED else number
+
+
+def _packed(numbers: Sequence[int]) -> bytes:
+    return struct.pack(f"<{len(numbers)}Q", *numbers)
+
+
+def _unpacked(blob: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(blob) // 8}Q", blob[: len(blob) // 8 * 8])
