@@ -127,8 +127,9 @@ class Orders:
         """Let no limit and no cut be for a network for a time; signatures and shapes still hold."""
         aim = targets.target(targets.word(arguments, "address"))
         seconds = targets.span(arguments, "for", TRUST_SECONDS) or TRUST_SECONDS
+        force = targets.flag(arguments, "force")
         engine, now = self._sensor.engine, self._clock()
-        if aim.network.prefixlen < _WIDEST_TRUST[aim.network.version] and not targets.flag(arguments, "force"):
+        if aim.network.prefixlen < _WIDEST_TRUST[aim.network.version] and not force:
             raise ValueError(f"{aim.text} is a large part of the Internet; name a smaller network, or add --force")
         until = now + seconds * NANOSECONDS
         with self._sensor.between_packets():

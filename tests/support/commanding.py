@@ -47,8 +47,9 @@ class Commanding(Site):
         assert self.sensor.outlets.events is not None
         return self.sensor.outlets.events.told
 
-    def order(self, command: str, peer: Peer = PEER, **arguments: object) -> dict[str, Any]:
-        """What the sensor answers."""
+    def order(self, command: str, /, **arguments: Any) -> dict[str, Any]:
+        """What the sensor answers; ``peer`` is who asks."""
+        peer = arguments.pop("peer", PEER)
         commands = {**self.orders.commands(), **self.posture.commands(), "why": self.reasons.why}
         return dict(commands[command](arguments, peer))
 
