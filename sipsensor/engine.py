@@ -34,6 +34,7 @@ _FORGED = int(Arrival.FORGED)
 _INBOUND = int(Arrival.INBOUND)
 _INWARD = Direction.INBOUND
 _ACCEPT = Verdict.ACCEPT
+_TCP = 6
 
 
 def ignore(_examined: examine.Examined, _error: BaseException) -> None:
@@ -125,6 +126,8 @@ class Engine:
             if pieces is None and self.on_unseen and self._from_stranger(examined):
                 return self.policy.drop(Reason.UNINSPECTED)
             return Decision(_ACCEPT, Reason.INCOMPLETE)
+        if pieces[0].transport == _TCP:
+            self.tracker.segment(pieces[0])
         decisions = []
         for piece in pieces:
             message = sip.parse(piece)

@@ -183,6 +183,7 @@ class Observation:
         "blind",
         "call_key",
         "call_known",
+        "connected",
         "direction",
         "end",
         "examined",
@@ -279,6 +280,8 @@ class Observation:
         """The ledger lets this one try: no budget is charged."""
         self.spared = False
         """Limits and cuts are not for it, because the operator says so."""
+        self.connected = False
+        """It came on a TCP connection whose handshake was finished: he receives where he says he is."""
         self.request: Any = None
         """In an answer of the PBX: the request that it answers, as it was remembered."""
         self.grant: Grant | None = None

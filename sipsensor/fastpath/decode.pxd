@@ -17,6 +17,9 @@ cdef struct Decoded:
     uint8_t dst[16]
     uint16_t sport
     uint16_t dport
+    uint8_t tcp_flags           # of TCP alone, as are the next two
+    uint32_t sequence
+    uint32_t acknowledged
     uint32_t payload            # where the transport payload starts in the packet
     uint32_t payload_size
     uint32_t fragment_id

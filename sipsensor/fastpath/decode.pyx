@@ -206,6 +206,9 @@ cdef void _transport(Cursor packet, Decoded *out) noexcept nogil:
         if header < 20 or header > out.body_size:
             out.status = DEC_BROKEN
             return
+        out.sequence = <uint32_t> be32(packet, out.body + 4)
+        out.acknowledged = <uint32_t> be32(packet, out.body + 8)
+        out.tcp_flags = <uint8_t> at(packet, out.body + 13)
     else:
         out.status = DEC_OTHER
         return

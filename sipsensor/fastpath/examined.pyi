@@ -17,6 +17,14 @@ class Examined:
     """4 or 6; 0 when not IP."""
     transport: int
     """17 UDP, 6 TCP, other IP protocol numbers as they are."""
+    tcp_flags: int
+    """As in the header (RFC 9293 3.1): FIN is 1, SYN 2, RST 4, ACK 16; 0 when not TCP."""
+    sequence: int
+    """TCP sequence number of the first byte of the payload, or of the SYN."""
+    acknowledged: int
+    """TCP acknowledgment number."""
+    segment_length: int
+    """Bytes of payload of the whole packet, however many messages they hold."""
     src: bytes
     """16 bytes; IPv4 as ::ffff:a.b.c.d."""
     dst: bytes
@@ -88,6 +96,8 @@ class Examined:
         """Keyed hash of any text, as the other keys are made."""
     def port_key(self, outgoing: bool) -> int:
         """The same of the whole address and its port."""
+    def connection_key(self, outgoing: bool) -> int:
+        """The same of both ends and their ports: equal for both directions of a connection."""
     def keys(self, field: int) -> list[int]:
         """Keyed hashes of all values of a field that signatures would compare, normal and in lower case."""
     def nonce_keys(self) -> list[int]:

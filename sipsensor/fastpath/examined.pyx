@@ -16,7 +16,7 @@ from ipaddress import IPv6Address as _IPv6Address
 from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, part
 from sipsensor.fastpath.decode cimport DEC_FRAGMENT, Decoded
 from sipsensor.fastpath.fields cimport next_repeat, owner_of, read_credentials, read_repeat
-from sipsensor.fastpath.keys cimport account_key, end_key, source_key, source_port_key, text_key, transaction_key
+from sipsensor.fastpath.keys cimport account_key, both_key, end_key, source_key, source_port_key, text_key, transaction_key
 
 from sipsensor.fastpath.names cimport F_AUTH_NONCE, F_COUNT, FIRST_HEADER_FIELD, HEADERS_MAX
 from sipsensor.fastpath.normal cimport FORM_RAW, form_of, take
@@ -85,6 +85,14 @@ cdef class Examined:
     def src_text(self): return _address_text(self.facts.decoded.src, self.facts.decoded.version)
     @property
     def dst_text(self): return _address_text(self.facts.decoded.dst, self.facts.decoded.version)
+    @property
+    def tcp_flags(self): return self.facts.decoded.tcp_flags
+    @property
+    def sequence(self): return self.facts.decoded.sequence
+    @property
+    def acknowledged(self): return self.facts.decoded.acknowledged
+    @property
+    def segment_length(self): return self.facts.decoded.payload_size
     @property
     def recorded_verdict(self): return self.facts.decoded.recorded - 1
     @property
@@ -159,6 +167,11 @@ cdef class Examined:
         if outgoing:
             return end_key(&d.dst[0], 16, d.dport, self.facts.k0, self.facts.k1)
         return end_key(&d.src[0], 16, d.sport, self.facts.k0, self.facts.k1)
+
+    def connection_key(self, bint outgoing):
+        """The same of both ends with their ports, the remote one first: of a connection, whichever way its packet goes."""
+        cdef Decoded *d = &self.facts.decoded
+        return both_key(d, outgoing, self.facts.k0, self.facts.k1)
 
     def keys(self, int field):
         """Keyed hashes of all values of a field that signatures would compare, normal and in lower case."""

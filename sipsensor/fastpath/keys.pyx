@@ -35,6 +35,15 @@ cdef uint64_t end_key(const uint8_t *address, uint32_t size, uint32_t port, uint
     return hash_end(&h)
 
 
+cdef uint64_t both_key(Decoded *d, bint outgoing, uint64_t k0, uint64_t k1) noexcept nogil:
+    """A connection: the remote end, then ours."""
+    cdef Hash h = hash_start(k0, k1)
+    hash_part(&h, cursor_over(&d.dst[0] if outgoing else &d.src[0], 16))
+    hash_part(&h, cursor_over(&d.src[0] if outgoing else &d.dst[0], 16))
+    hash_word(&h, (<uint64_t> d.dport << 16 | d.sport) if outgoing else (<uint64_t> d.sport << 16 | d.dport))
+    return hash_end(&h)
+
+
 cdef uint64_t text_key(const uint8_t *text, uint32_t size, uint64_t k0, uint64_t k1) noexcept nogil:
     """A value that is in its normal form already."""
     cdef Hash h = hash_start(k0, k1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import names
+from sipsensor.fastpath import examine, names
 from sipsensor.model import (
     NANOSECONDS,
     WHAT_MALFORMED,
@@ -17,6 +17,7 @@ from sipsensor.model import (
     kind_of,
 )
 from sipsensor.track.challenges import Challenges, Proof
+from sipsensor.track.connections import Connections
 from sipsensor.track.dialogs import Dialogs
 from sipsensor.track.ends import End, Ends
 from sipsensor.track.replies import Replies
@@ -26,13 +27,13 @@ from sipsensor.track.transactions import Request, Transactions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sipsensor.fastpath import examine
     from sipsensor.model import Table
     from sipsensor.protocols.base import Malformed
     from sipsensor.protocols.sip import SipMessage
     from sipsensor.track.direction import Directions
 
 _OUTBOUND = Direction.OUTBOUND
+_RESPONSE_CONTENT = examine.CONTENT_RESPONSE
 _USERNAME, _NONCE, _RESPONSE = (names.FIELDS[name] for name in ("auth.username", "auth.nonce", "auth.response"))
 _TO_USER, _FROM_USER, _URI_USER = (names.FIELDS[name] for name in ("to.user", "from.user", "uri.user"))
 _CALL_ID, _CONTACT, _EXPIRES, _TO_TAG = (names.FIELDS[name] for name in ("call-id", "contact", "expires", "to.tag"))
@@ -48,6 +49,8 @@ _EXPIRES_DEFAULT = 3600
 _CALL_SECONDS = 3600
 _BINDS, _REMOVES = 1, 2
 _TRUSTED_HERE = 2
+_TCP = 6
+_SYN = 2
 _WORD = (1 << 64) - 1
 
 
@@ -69,6 +72,7 @@ class Tracker:
         self.standings = standings or Standings()
         self.ends = ends or Ends()
         self.dialogs = dialogs or Dialogs()
+        self.connections = Connections()
         self.replies = Replies()
 
     def track(self, message: SipMessage | Malformed, examined: examine.Examined) -> Observation:
@@ -79,9 +83,12 @@ class Tracker:
         end = self.ends.of(examined, outgoing)
         held = self.standings.held(end.port, examined.ts)
         standing = held.standing if held is not None else 0
+        connected = examined.transport == _TCP and not outgoing and not end.behind and self.connections.proves(examined)
+        if connected and standing < Standing.PROVEN:
+            standing = Standing.PROVEN
         kind = kind_of(message.protocol, direction, standing, message.what)
         observation = Observation(message, examined, message.protocol, direction, kind, standing)
-        observation.end = end
+        observation.end, observation.connected = end, connected
         observation.port_key, observation.source_key = end.port, end.source
         observation.sender_key = end.port if examined.version != 6 or end.behind else end.source  # noqa: PLR2004
         if message.what == WHAT_MALFORMED:
@@ -97,6 +104,15 @@ class Tracker:
             self._answer_to_us(observation)
         return observation
 
+    def segment(self, examined: examine.Examined) -> None:
+        """A TCP segment, with a message or without: what it says of its connection."""
+        # Who answers a SYN is a server. Where no address is known as protected, his answers and responses alone are known as such.
+        asks = not examined.tcp_flags & _SYN and examined.content != _RESPONSE_CONTENT
+        if self.directions.of(examined, is_request=asks) == _OUTBOUND:
+            self.connections.left(examined)
+        else:
+            self.connections.came(examined)
+
     def dropped(self, observation: Observation) -> None:
         """We drop this request: the PBX never sees it, so nothing of it is evidence."""
         if observation.message.is_request:
@@ -105,7 +121,7 @@ class Tracker:
 
     def tables(self) -> Sequence[Table]:
         """The tables of its parts."""
-        parts = (self.transactions, self.challenges, self.standings, self.dialogs)
+        parts = (self.transactions, self.challenges, self.standings, self.dialogs, self.connections)
         return [table for part in parts for table in part.tables()]
 
     def tick(self, now: int) -> None:
@@ -155,6 +171,8 @@ class Tracker:
         observation.proof = self.challenges.proof(examined, end.address)
         if observation.proof == Proof.OWN:
             observation.outcome = Outcome.CHALLENGED_ANSWERED
+        elif observation.connected:
+            observation.proof = Proof.OWN
         # The same transaction with other credentials is another guess: a registrar that keeps no state judges each.
         tried = [observation.name_key, *accounts, *examined.keys(_RESPONSE), *examined.keys(_NONCE)]
         observation.once_key = _once(examined, tried)
@@ -180,10 +198,17 @@ class Tracker:
                 if observation.standing == Standing.TRUSTED and observation.relieved
                 else int(observation.known),
                 int(observation.name_known),
-                _binds(what, examined) if observation.has_credentials else 0,
+                self._binds(observation),
                 0,
             ),
         )
+
+    @staticmethod
+    def _binds(observation: Observation) -> int:
+        """What its acceptance makes of him: nothing, where his connection proves him and his credentials are for another's nonce."""
+        if observation.outcome != Outcome.CHALLENGED_ANSWERED:
+            return 0
+        return _binds(observation.message.what, observation.examined)
 
     def _answer(self, observation: Observation) -> None:
         examined, end = observation.examined, observation.end

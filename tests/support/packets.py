@@ -34,10 +34,23 @@ def udp(payload: bytes, sport: int = 5060, dport: int = 5060, *, length: int | N
     return struct.pack(">HHHH", sport, dport, 8 + len(payload) if length is None else length, 0) + payload
 
 
-def tcp(payload: bytes, sport: int = 5060, dport: int = 5060, *, options: bytes = b"") -> bytes:
-    """A TCP header and its payload."""
+def tcp(  # noqa: PLR0913  (the fields of the header)
+    payload: bytes,
+    sport: int = 5060,
+    dport: int = 5060,
+    *,
+    options: bytes = b"",
+    sequence: int = 1,
+    acknowledged: int = 1,
+    flags: int = 0x18,
+) -> bytes:
+    """A TCP header and its payload; PSH and ACK unless told."""
     words = 5 + len(options) // 4
-    return struct.pack(">HHIIBBHHH", sport, dport, 1, 1, words << 4, 0x18, 8192, 0, 0) + options + payload
+    return (
+        struct.pack(">HHIIBBHHH", sport, dport, sequence, acknowledged, words << 4, flags, 8192, 0, 0)
+        + options
+        + payload
+    )
 
 
 def ipv4(  # noqa: PLR0913  (the fields of the header)

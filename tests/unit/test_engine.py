@@ -338,6 +338,7 @@ def test_it_names_the_tables_of_all_its_rooms() -> None:
         "account_sources",
         "source_accounts",
         "dialogs",
+        "connections",
         "ledger",
         "spared",
         "scores",
