@@ -10,16 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from sipsensor.app import Replay, build_engine
 from sipsensor.config.load import defaults
-from sipsensor.sources.pcap import find
+from sipsensor.fastpath import names
+from sipsensor.model import Mode
+from sipsensor.sources.pcap import Capture, find, packets
 from tests.support.captures import pcap
-from tests.support.cases import Outcome, replay
+from tests.support.cases import Outcome, replay, shipped
 from tests.support.events import assert_valid
 from tests.support.packets import LINK_RAW, PBX, datagram
 
 FOLDER = os.environ.get("SIPSENSOR_CAPTURES", "")
 FILES = find([FOLDER]) if FOLDER and Path(FOLDER).is_dir() else []
 OTHER_PROTOCOLS = re.compile(r"no SIP|IAX2|false positive")
+REGISTER = names.METHODS.index(b"REGISTER")
 SCANNER = re.compile(rb"friendly-scanner", re.IGNORECASE)
 
 
@@ -62,7 +66,7 @@ def test_nothing_benign_and_nothing_foreign_is_dropped(path: Path | None, shared
     kind = classes(shared_captures).get(path.name, "")
     outcome = run(path)
     if must_pass(kind):
-        dropped = [event for event in outcome.events if event["sipsensor"]["verdict"] == "drop"]
+        dropped = [event for event in outcome.events if event.get("sipsensor", {}).get("verdict") == "drop"]
         assert dropped == []
         assert outcome.summary["dropped"] == 0
 
@@ -91,6 +95,26 @@ def test_every_request_of_the_recorded_sipvicious_sweep_is_dropped(shared_captur
     assert {event["pcap_cnt"] for event in outcome.events} == set(range(1, 27))
 
 
+def test_a_slow_brute_force_is_cut_after_a_few_guesses_and_stays_cut(shared_captures: Path) -> None:
+    """1,623 REGISTERs over 8.5 h with the User-Agent "Cisco": at most 20 reach the PBX before the first cut, and 25 in all."""
+    path = only(shared_captures, "*SIP-Bruteforce-Single-IP.pcap")
+    reached: list[bool] = []
+    first_cut: list[int] = []
+    engine = build_engine(defaults(), mode=Mode.ENFORCE, signatures=shipped(), seed=Replay.SEED)
+    for batch in Capture(path).batches():
+        for packet in packets(batch):
+            decision = engine.process(packet)
+            if decision.cuts:
+                first_cut.append(sum(reached))
+            observation = decision.observation
+            if observation is not None and observation.direction == 0 and observation.message.what == REGISTER:
+                reached.append(not decision.verdict)
+    assert len(reached) >= 1623
+    assert 0 < first_cut[0] <= 20
+    assert sum(reached) <= 25
+    assert sum(engine.counters.reasons.values()) == engine.counters.dropped
+
+
 def honeypot(text: str) -> list[tuple[int, str, bytes]]:
     """Time, source and message of each record; the log has LF where the wire had CRLF."""
     records = []
@@ -114,7 +138,7 @@ def test_every_friendly_scanner_of_the_honeypot_is_dropped(shared_captures: Path
     file.write_bytes(pcap(packets, link=LINK_RAW))
     outcome = run(file)
     scanners = {number for number, (_, _, message) in enumerate(records, 1) if SCANNER.search(message)}
-    dropped = {event["pcap_cnt"] for event in outcome.events if event["sipsensor"]["verdict"] == "drop"}
+    dropped = {event["pcap_cnt"] for event in outcome.events if event.get("sipsensor", {}).get("verdict") == "drop"}
     assert len(scanners) > 2600
     assert scanners <= dropped
 
