@@ -331,8 +331,7 @@ class Guessing:
 
     def _refund_unproven(self, request: Request, pair: int, ts: int) -> None:
         if request.known:
-            self.unproven.refund(pair ^ _CALL_SALT, ts)
-            self.unproven.refund(pair ^ _OTHER_SALT, ts)
+            self.unproven.refund(pair ^ (_CALL_SALT if request.call_known else _OTHER_SALT), ts)
         else:
             self.unproven.refund(request.account, ts)
 

@@ -200,6 +200,7 @@ class Tracker:
                 int(observation.name_known),
                 self._binds(observation),
                 0,
+                int(observation.call_known),
             ),
         )
 

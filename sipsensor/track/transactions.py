@@ -55,6 +55,8 @@ class Request(NamedTuple):
     """1 for a REGISTER that adds a binding: no query, no removal. 1 for an INVITE outside a dialog. 2 for a removal."""
     taken: int
     """1 once the PBX showed that it deals with it: what was charged for it was given back."""
+    call_known: int = 0
+    """1 where it goes on with the Call-ID of the registration that made its account known from there."""
 
 
 class Transactions:

@@ -238,6 +238,22 @@ def test_a_known_phone_whose_nonce_we_forgot_goes_on_with_its_call() -> None:
     assert stray(one, 50, phone, "from-before-the-restart", right=True) == 50
 
 
+def test_a_known_phone_that_is_right_gives_nothing_back_to_those_who_forge_its_name() -> None:
+    one = guessing()
+    phone = Guest(call="phones-own-call")
+    assert one.register(phone).reached
+    reached = 0
+    for _ in range(100):
+        reached += stray(one, 1, Guest(call="forged"))
+        stray(one, 1, phone, "shared", right=True)
+    assert reached <= 10
+
+
+def test_a_domain_behind_the_name_makes_no_other_account() -> None:
+    one = guessing()
+    assert sum(tries(one, 1, Guest(f"201@domain-{number}", src=ATTACKER)) for number in range(50)) == 10
+
+
 def test_the_second_name_in_a_request_is_charged_as_well() -> None:
     one = guessing()
     reached = 0
