@@ -157,12 +157,12 @@ class Softphone:
 
     def answer(self, number: int, patience: float = PATIENCE) -> bytes | None:
         """The final answer of that transaction, whatever else comes."""
-        branch, deadline = f"z9hG4bK{number};".encode(), time.monotonic() + patience
+        branch, deadline = re.compile(rb"branch=z9hG4bK%d\b" % number), time.monotonic() + patience
         while (left := deadline - time.monotonic()) > 0:
             if not select.select([self.socket], [], [], left)[0]:
                 return None
             found = self.socket.recv(65535)
-            if found.startswith(b"SIP/2.0 ") and not found.startswith(b"SIP/2.0 1") and branch in found:
+            if found.startswith(b"SIP/2.0 ") and not found.startswith(b"SIP/2.0 1") and branch.search(found):
                 return found
         return None
 

@@ -62,7 +62,7 @@ def scene(root: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scen
         trunk = place.phone(TRUNK, 5060, account="3900")
         phone = place.phone(PHONE, 5060, account="3901")
         assert phone.works() == OK
-        yield Scene(site, place, trunk, phone, (f"{number}" for number in itertools.count(3100)))
+        yield Scene(site, place, trunk, phone, (f"{3100 + number % 300}" for number in itertools.count()))
 
 
 @pytest.fixture
@@ -155,11 +155,12 @@ def test_everybody_works_during_it_and_nobody_is_cut(scene: Scene, kind: str, co
 
 
 def send(forger: Forger, ends: list[End], kind: Kind, nonce: Challenge, count: int) -> None:
-    """So many, in the name of each in turn, some 3,000 a second."""
+    """So many, in the name of each in turn, 2,500 a second: more is the floods' own test, where the sensor has no time for everybody."""
+    start = time.monotonic()
     for number, end in zip(range(count), itertools.cycle(ends), strict=False):
         forger.send(end, kind(end, next(_numbers), nonce))
-        if number % 100 == 99:
-            time.sleep(0.02)
+        if number % 50 == 0:
+            time.sleep(max(0.0, start + number / 2500 - time.monotonic()))
 
 
 def test_answers_in_the_name_of_the_pbx(scene: Scene) -> None:
