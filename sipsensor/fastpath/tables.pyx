@@ -53,6 +53,7 @@ cdef class _Table:
     cdef readonly int fill
     cdef readonly int capacity
     cdef readonly uint64_t evictions
+    cdef uint64_t gone          # the key that the last new one took the place of; 0 where there was room
 
     def __cinit__(self, int capacity, *args, **options):
         cdef uint64_t sets = 1
@@ -80,6 +81,7 @@ cdef class _Table:
     cdef int _room(self, uint64_t key, int64_t now, uint32_t rank) noexcept nogil:
         """A slot for a new key: a free one, else the least of those that do not outrank it; -1 when all do."""
         cdef int base = <int> ((key & self.mask) * WAYS), i, least = -1
+        self.gone = 0
         for i in range(base, base + WAYS):
             if self.slots[i].key == 0:
                 self.fill += 1
@@ -95,6 +97,7 @@ cdef class _Table:
             if least < 0:
                 return -1
             self.evictions += 1
+            self.gone = self.slots[least].key
         self.slots[least].key, self.slots[least].since = key, now
         self.slots[least].count = 0
         return least
@@ -267,6 +270,8 @@ cdef class Records(_Table):
             slot = self._spent(key, now)
             if slot < 0:
                 slot = self._room(key, now, rank)
+                if slot >= 0 and self.gone and self.changed is not None:
+                    self.changed.add(self.gone)
             if slot < 0:
                 return False
         self._touch(slot, rank)

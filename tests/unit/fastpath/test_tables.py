@@ -2,7 +2,7 @@ import ipaddress
 
 import pytest
 
-from sipsensor.fastpath.tables import Networks, RateTable, SeenTable, keyed_hash
+from sipsensor.fastpath.tables import Networks, RateTable, Records, SeenTable, keyed_hash
 from sipsensor.model import NANOSECONDS as S
 from tests.support.packets import wide
 from tests.support.siphash import keyed
@@ -281,3 +281,123 @@ def test_what_is_no_network_is_refused(text: str) -> None:
 
 def test_what_is_no_address_is_in_no_network() -> None:
     assert not Networks(["0.0.0.0/0"]).contains(ipaddress.ip_address("10.0.0.1").packed)
+
+
+# --- records -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_sight_can_be_looked_up_and_forgotten() -> None:
+    table = SeenTable(64, 32)
+    table.touch(9, 0)
+    assert [table.seen(9, 0), table.seen(9, 0), table.seen(8, 0), table.seen(0, 0)] == [1, 1, 0, 0]
+    assert table.seen(9, 32 * S) == 1
+    assert table.seen(9, 32 * S + 1) == 0
+    table.forget(9)
+    table.forget(9)
+    table.forget(0)
+    assert (table.seen(9, 0), table.fill) == (0, 0)
+
+
+def test_a_record_is_held_until_its_time() -> None:
+    table = Records(64, 3)
+    assert table.put(7, 0, 10 * S, (1, 2, (1 << 64) - 1))
+    assert table.get(7, 10 * S - 1) == (1, 2, (1 << 64) - 1)
+    assert table.until(7, 0) == 10 * S
+    assert (table.get(8, 0), table.until(8, 0)) == (None, 0)
+    assert table.get(7, 10 * S) is None
+    assert (table.until(7, 0), table.fill) == (0, 0)
+
+
+def test_a_record_is_written_over() -> None:
+    table = Records(64, 1)
+    table.put(7, 0, 10 * S, (1,))
+    table.put(7, 0, 20 * S, (2,))
+    assert (table.get(7, 15 * S), table.fill) == ((2,), 1)
+
+
+def test_what_has_no_key_or_another_width_is_not_kept() -> None:
+    table = Records(64, 2)
+    assert not table.put(0, 0, S, (1, 2))
+    assert not table.put(7, 0, S, (1,))
+    assert not table.put(7, 0, S, (1, 2, 3))
+    assert (table.fill, table.get(0, 0)) == (0, None)
+
+
+@pytest.mark.parametrize("width", [0, -1, 17])
+def test_a_record_has_one_to_sixteen_numbers(width: int) -> None:
+    with pytest.raises(ValueError, match="numbers"):
+        Records(64, width)
+
+
+def test_a_record_can_be_forgotten() -> None:
+    table = Records(64, 1)
+    table.put(7, 0, S, (1,))
+    table.forget(7)
+    table.forget(7)
+    assert (table.get(7, 0), table.fill) == (None, 0)
+
+
+def test_no_flood_of_low_rank_pushes_out_a_record_of_higher_rank() -> None:
+    table = Records(64, 1)
+    keys = one_set(1000)
+    for key in keys[:8]:
+        assert table.put(key, 0, S, (1,), 2)
+    assert not any(table.put(key, 0, S, (1,), 1) for key in keys[8:])
+    assert table.count(0, 2) == 8
+    assert table.evictions == 0
+
+
+def test_what_ran_out_makes_room_whatever_its_rank() -> None:
+    table = Records(64, 1)
+    keys = one_set(9)
+    for key in keys[:8]:
+        table.put(key, 0, S, (1,), 2)
+    assert table.put(keys[8], S, 2 * S, (5,), 0)
+    assert table.get(keys[8], S) == (5,)
+    assert table.fill == 8
+
+
+def test_records_are_listed_and_counted_by_rank() -> None:
+    table = Records(64, 1)
+    for number in range(1, 6):
+        table.put(number, 0, number * S, (number * 10,), number)
+    assert sorted(table.entries(2 * S)) == [(3, 3 * S, 3, (30,)), (4, 4 * S, 4, (40,)), (5, 5 * S, 5, (50,))]
+    assert [table.count(0, rank) for rank in (0, 1, 3, 5, 6)] == [5, 5, 3, 1, 0]
+    assert table.count(4 * S, 0) == 1
+
+
+def test_changes_are_told_once_by_key() -> None:
+    table = Records(64, 1, kept=True)
+    table.put(1, 0, 10 * S, (1,))
+    table.put(1, 0, 20 * S, (2,), 1)
+    table.put(2, 0, 20 * S, (3,))
+    table.put(3, 0, 20 * S, (4,))
+    table.forget(2)
+    assert sorted(table.changes()) == [(1, 20 * S, 1, (2,)), (2, 0, 0, ()), (3, 20 * S, 0, (4,))]
+    assert table.changes() == []
+    table.forget(99)
+    assert table.changes() == []
+
+
+def test_who_had_to_make_room_is_told_as_gone() -> None:
+    table = Records(64, 1, kept=True)
+    keys = one_set(9)
+    for key in keys[:8]:
+        table.put(key, 0, 10 * S, (1,))
+    table.changes()
+    table.put(keys[8], 0, 10 * S, (1,))
+    assert sorted(table.changes()) == sorted([(keys[0], 0, 0, ()), (keys[8], 10 * S, 0, (1,))])
+
+
+def test_where_nobody_asks_nothing_is_kept_for_him() -> None:
+    table = Records(64, 1)
+    table.put(1, 0, S, (1,))
+    assert table.changes() == []
+
+
+def test_records_are_cleared() -> None:
+    table = Records(64, 1, kept=True)
+    table.put(1, 0, S, (1,))
+    table.changes()
+    table.clear()
+    assert (table.get(1, 0), table.fill) == (None, 0)
