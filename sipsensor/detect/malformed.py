@@ -3,10 +3,15 @@
 The scan notes what is odd; here is what it means. What many healthy stacks do (bare LF, folds, unknown methods) is no
 rule at all, only counted. A TCP segment begins and ends anywhere, so its shape says nothing of its message: a dropped one comes again and
 again, and its connection stands still. Streams are judged once they are put together.
+
+A Via with maddr tells the PBX to answer somebody else (RFC 3261 18.2.2): Asterisk sends its challenge there. From a stranger that dies,
+except where maddr is his own address, or the multicast group that he sent it to (18.1.1). The PBX's own address is neither.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +27,7 @@ from sipsensor.model import (
     Interest,
     Reason,
     Rule,
+    Standing,
     When,
 )
 
@@ -121,8 +127,13 @@ _BY_ANOMALY = (
     ),
 )
 
+MADDR = _rule(7003, "evasion.via.maddr", "Via that sends the answer to somebody else", _HIGH, Family.EVASION)
+
 _BITS = tuple((rule, tuple((name, 1 << names.ANOMALIES[name]) for name in shapes)) for rule, shapes in _BY_ANOMALY)
 _TCP = 6
+_VIA = names.FIELDS["via"]
+# Wherever it stands in the line: some stacks look for the word alone, in quotes and behind a comma, too.
+_MADDR_VALUE = re.compile(rb"(?i)maddr\s*=[\s\"]*([^;,\s\"]+)")
 _ANY_BIT = sum({bit for _, bits in _BITS for _, bit in bits})
 
 
@@ -132,7 +143,7 @@ class MalformedShapes:
     name = "malformed"
     shape = True
     settings_type = MalformedSettings
-    rules = (*BY_MALFORMATION.values(), *(rule for rule, _ in _BY_ANOMALY))
+    rules = (*BY_MALFORMATION.values(), *(rule for rule, _ in _BY_ANOMALY), MADDR)
     interests = (Interest(When.JUDGE, AppProtocol.SIP, Direction.INBOUND),)
 
     def __init__(self, settings: MalformedSettings, _services: Services | None = None) -> None:
@@ -148,10 +159,10 @@ class MalformedShapes:
             message = observation.message
             evidence: dict[str, str | int] = {"shape": message.reason, "offset": message.offset}
             return (Alert(BY_MALFORMATION[message.reason], observation, evidence),)
+        found = _answered_elsewhere(observation) if observation.message.is_request else []
         anomalies = examined.anomalies
         if not anomalies & _ANY_BIT:
-            return ()
-        found = []
+            return found
         for rule, bits in _BITS:
             shapes = [name for name, bit in bits if anomalies & bit]
             if shapes:
@@ -164,3 +175,29 @@ class MalformedShapes:
 
     def tick(self, now: int) -> None:
         """Keeps no state."""
+
+
+def _answered_elsewhere(observation: Observation) -> list[Alert]:
+    """The Via of a stranger names another address than his for the answer."""
+    via = observation.examined.raw(_VIA)
+    if via is None or b"maddr" not in via.lower():
+        return []
+    if observation.relieved or observation.standing == Standing.TRUSTED or observation.end.behind:
+        return []
+    src, dst = _address(observation.examined.src_text), _address(observation.examined.dst_text)
+    for named in _MADDR_VALUE.findall(via):
+        address = _address(named.decode("ascii", "replace").strip("[]"))
+        if address is None or (address != src and not (address == dst and address.is_multicast)):
+            return [
+                Alert(MADDR, observation, {"shape": "maddr", "maddr": named[:64].decode("ascii", "backslashreplace")})
+            ]
+    return []
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """None for a name: where it leads is up to whoever wrote it."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

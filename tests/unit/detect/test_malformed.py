@@ -7,7 +7,8 @@ import pytest
 from sipsensor.detect.malformed import MalformedSettings, MalformedShapes
 from sipsensor.model import Action, Confidence, Decision, Packet, Reason, Verdict
 from tests.support.engines import engine
-from tests.support.packets import LINK_RAW, PBX, STRANGER, datagram, message, response, segment
+from tests.support.packets import LINK_RAW, PBX, PBX6, STRANGER, STRANGER6, datagram, message, response, segment
+from tests.support.site import Guest, site
 
 RULES = {rule.slug: rule for rule in MalformedShapes.rules}
 TEXT = message()
@@ -16,6 +17,10 @@ UA = b"User-Agent: Z 5.4.12 v2.10.11.7\r\n"
 
 def with_ua(line: bytes) -> bytes:
     return TEXT.replace(UA, line)
+
+
+def with_maddr(value: str, rest: str = "") -> bytes:
+    return message(change={"Via": f"SIP/2.0/UDP {STRANGER}:5060;branch=z9hG4bK7;maddr={value}{rest}"})
 
 
 SHAPES = {
@@ -39,6 +44,7 @@ SHAPES = {
     "malformed.header.duplicate": (message(extra=[("f", "<sip:a@b>")]), TEXT),
     "malformed.header.missing": (message(change={"Call-ID": None}), TEXT),
     "evasion.line-ends.ambiguous": (with_ua(b"User-Agent: a\rX: b\r\n"), message(end="\n")),
+    "evasion.via.maddr": (with_maddr("198.51.100.1"), with_maddr(STRANGER)),
     "evasion.header.fold-before-colon": (with_ua(b"User-Agent\r\n : a\r\n"), with_ua(b"User-Agent:\r\n a\r\n")),
 }  # fmt: skip
 
@@ -168,3 +174,83 @@ def test_the_other_lawful_shapes_are_not_dropped_either(name: str) -> None:
     assert decision.observation is not None
     assert decision.verdict is Verdict.ACCEPT
     assert decision.alerts == () or name == "dblreq"
+
+
+MADDR = "evasion.via.maddr"
+
+
+@pytest.mark.parametrize(
+    "via",
+    [
+        ";maddr=198.51.100.1",
+        ";MADDR = 198.51.100.1 ;rport",
+        ";maddr=203.0.113.9;maddr=198.51.100.1",
+        ";maddr=198.51.100.1;maddr=203.0.113.9",
+        ';maddr="198.51.100.1"',
+        ';x="a;maddr=198.51.100.1"',
+        ';x="a, b";maddr=198.51.100.1',
+        ";x,SIP/2.0/UDP 203.0.113.9;maddr=198.51.100.1",
+        ";maddr=192.0.2.10",
+        ";maddr=trunk.example",
+        ";maddr=3405803777",
+        ";maddr=224.0.1.75",
+        ";maddr=255.255.255.255",
+        ";maddr=[2001:db8::1]",
+        ";maddr=\xff",
+    ],
+)
+def test_a_strangers_via_that_has_somebody_else_answered_dies(via: str) -> None:
+    decision = judge(message(change={"Via": f"SIP/2.0/UDP {STRANGER}{via}"}))
+    assert (decision.verdict, decision.reason) == (Verdict.DROP, Reason.MALFORMED)
+    assert decision.rule is not None
+    assert decision.rule.slug == MADDR
+
+
+@pytest.mark.parametrize(
+    "via", [";maddr=203.0.113.9", ";maddr=[::ffff:203.0.113.9]", ";maddr=", ";maddr", ";branch=maddr"]
+)
+def test_his_own_address_is_no_evasion(via: str) -> None:
+    assert MADDR not in {a.rule.slug for a in judge(message(change={"Via": f"SIP/2.0/UDP {STRANGER}{via}"})).alerts}
+
+
+def test_maddr_of_ipv6() -> None:
+    for value, verdict in ((STRANGER6, 0), (f"[{STRANGER6}]", 0), ("2001:DB8:9:0::9", 0), ("2001:db8:9::8", 1)):
+        text = message(change={"Via": f"SIP/2.0/UDP [{STRANGER6}];branch=z9hG4bKx;maddr={value}"})
+        assert judge(text, STRANGER6, PBX6).verdict == verdict
+
+
+def test_who_sent_it_to_a_multicast_group_may_have_the_group_answered() -> None:
+    group = "224.0.1.75"
+    assert not judge(with_maddr(group), dst=group).verdict
+    assert judge(with_maddr("224.0.1.76"), dst=group).verdict
+    assert judge(with_maddr("192.0.2.99"), dst="192.0.2.99").verdict
+
+
+def test_a_stream_is_answered_where_it_came_from() -> None:
+    one = engine(MalformedShapes(MalformedSettings()))
+    assert not one.process(Packet(0, segment(with_maddr("198.51.100.1")), LINK_RAW)).verdict
+
+
+def test_answers_may_carry_any_maddr() -> None:
+    assert not judge(response(change={"Via": f"SIP/2.0/UDP {PBX};maddr=198.51.100.1"})).verdict
+
+
+def test_behind_a_proxy_maddr_is_the_proxys_business() -> None:
+    one = engine(MalformedShapes(MalformedSettings()), proxies=["198.51.100.20"])
+    text = message(change={"Via": f"SIP/2.0/UDP 198.51.100.20;maddr=198.51.100.21, SIP/2.0/UDP {STRANGER}"})
+    assert not one.process(Packet(0, datagram(text, "198.51.100.20"), LINK_RAW)).verdict
+
+
+def test_a_known_phone_may_be_answered_where_it_likes() -> None:
+    one = site(MalformedShapes(MalformedSettings()))
+    one.register(Guest())
+    text = message(
+        "REGISTER",
+        change={
+            "From": "<sip:201@pbx>;tag=1",
+            "To": "<sip:201@pbx>",
+            "Via": f"SIP/2.0/UDP {STRANGER};branch=z9hG4bKm;maddr=198.51.100.1",
+        },
+    )
+    assert not one.outside(text).verdict
+    assert one.outside(text, "203.0.113.99").verdict
