@@ -34,6 +34,12 @@ class Counters:
         self.anomalies = dict.fromkeys(names.ANOMALIES, 0)
         self.kinds = [0] * KINDS
         """Messages by kind."""
+        self.cuts: dict[str, int] = {}
+        """Cuts that began, by slug of the rule."""
+        self.uncuts = 0
+        """Cuts that ended because the PBX accepted whom they were for."""
+        self.grants = 0
+        """Times that somebody became trusted because the PBX accepted him."""
 
     def count(self, examined: examine.Examined, decision: Decision) -> None:
         """One packet and what was decided of it."""
@@ -47,6 +53,12 @@ class Counters:
             self.reasons[decision.reason] += 1
         for alert in decision.alerts:
             self.alerts[alert.rule.slug] = self.alerts.get(alert.rule.slug, 0) + 1
+        if decision.cuts:
+            for cut in decision.cuts:
+                self.cuts[cut.rule.slug] = self.cuts.get(cut.rule.slug, 0) + 1
+        if decision.uncuts or decision.grants:
+            self.uncuts += len(decision.uncuts)
+            self.grants += len(decision.grants)
         if examined.transport == _TCP and examined.content != _NONE and examined.payload_length:
             self.unassembled_tcp += 1
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from sipsensor import __version__
-from sipsensor.cli import options, output
+from sipsensor.cli import asking, options, output
 from sipsensor.cli.main import NO
 from sipsensor.control import ControlError
 from sipsensor.control.client import ask
@@ -20,7 +18,6 @@ from sipsensor.export.events.text import shown
 
 Answer = Mapping[str, Any]
 
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _MICRO, _MILLI = 1e6, 1e-3
 
 
@@ -78,26 +75,31 @@ def _print(answer: Answer) -> None:
     errors = answer["errors"]
     if errors:
         click.echo("")
-        output.pairs("Last errors", [(_moment(error["time"]), shown(str(error["line"]))) for error in errors])
+        output.pairs("Last errors", [(asking.ago(error["time"]), shown(str(error["line"]))) for error in errors])
 
 
 def _posture(answer: Answer) -> Iterator[tuple[str, str]]:
-    yield "sipsensor", f"{answer['version']}, process {answer['process']}, up {_span(answer['uptime'])}"
+    yield "sipsensor", f"{answer['version']}, process {answer['process']}, up {asking.span(answer['uptime'])}"
     troubles: Sequence[str] = answer["troubles"]
     yield "troubles", troubles[0] if troubles else "none"
     for trouble in troubles[1:]:
         yield "", trouble
-    yield "mode", f"{answer['mode']}, on a {answer['placement']}"
+    differs = f" (configured: {answer['configured_mode']})" if answer["mode"] != answer["configured_mode"] else ""
+    reverts = f", reverts {asking.until(answer['reverts'])} unless confirmed" if answer.get("reverts") else ""
+    yield "mode", f"{answer['mode']}{differs}{reverts}, on a {answer['placement']}"
     protected = [str(each) for each in answer["protected"] or answer["inside"]]
     yield "protects", ", ".join(protected) or "every address it sees"
     rules = answer["rules"]
     stand = "in place" if rules["in_place"] else "NOT in place"
     again = (
-        f", put back {rules['put_back']} times, missing for at most {_span(rules['missing_seconds'])}"
+        f", put back {rules['put_back']} times, missing for at most {asking.span(rules['missing_seconds'])}"
         if rules["put_back"]
         else ""
     )
-    yield "rules", f"{stand} ({rules['backend']}), looked at {_span(rules['last_look'])} ago{again}"
+    yield "rules", f"{stand} ({rules['backend']}), looked at {asking.span(rules['last_look'])} ago{again}"
+    cuts, orders, standing = answer["cuts"], answer["orders"], answer["standing"]
+    yield "cut", ", ".join(f"{count} {scope}s" for scope, count in cuts.items()) + f", {orders['bans']} bans by order"
+    yield "known", f"{standing['trusted']} trusted, {standing['proven']} proven, {orders['trusted']} trusted by order"
     rates = answer["rates"]
     shown_rates = {
         "packets/s": rates["packets"],
@@ -164,20 +166,3 @@ def _latency(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     return f"{seconds * _MICRO:g} µs" if seconds < _MILLI else f"{seconds / _MILLI:g} ms"
-
-
-def _span(seconds: float) -> str:
-    """A time in the two largest units."""
-    whole = int(seconds)
-    if whole < _MINUTE:
-        return f"{seconds:.1f} s"
-    if whole < _HOUR:
-        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
-    if whole < _DAY:
-        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
-    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
-
-
-def _moment(seconds: float) -> str:
-    ago = time.time() - seconds
-    return f"{datetime.fromtimestamp(seconds, UTC).astimezone():%Y-%m-%d %H:%M:%S} ({_span(max(0.0, ago))} ago)"

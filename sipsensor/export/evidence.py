@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from sipsensor.export.events.build import evidence
 from sipsensor.export.events.text import shown
 from sipsensor.export.recording import record
-from sipsensor.model import NANOSECONDS, Verdict
+from sipsensor.model import NANOSECONDS, Table, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sipsensor.fastpath import examine
     from sipsensor.model import Decision
@@ -79,6 +79,8 @@ class _Ring:
         self.sources = sources
         self.room = size
         self.size = 0
+        self.gone = 0
+        """Trails that made room for others."""
 
     def put(self, key: int, trail: Trail) -> None:
         self.trails[key] = trail
@@ -94,6 +96,7 @@ class _Ring:
     def bound(self) -> None:
         while len(self.trails) > self.sources or (self.size > self.room and len(self.trails) > 1):
             self.take(next(iter(self.trails)))
+            self.gone += 1
 
     def keep(self, trail: Trail, packet: Kept) -> None:
         packets = trail.packets
@@ -121,7 +124,13 @@ class Evidence:
         """Accounts by key, as text that may be shown: the last ones on which a rule fired."""
         self._age = age * NANOSECONDS
         self._packets = packets
+        self._capacity = sources
         self._rings = tuple(_Ring(max(1, sources // 2), size // 2) for _ in range(2))
+
+    def tables(self) -> Sequence[Table]:
+        """How many trails there are."""
+        gone = sum(ring.gone for ring in self._rings)
+        return (Table("evidence", self.sources, max(2, self._capacity // 2 * 2), gone),)
 
     @property
     def sources(self) -> int:

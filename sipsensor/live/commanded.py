@@ -34,7 +34,9 @@ class Events(Protocol):
 class CommandedOutlets(Protocol):
     """Where orders are told."""
 
-    evidence: Evidence
+    @property
+    def evidence(self) -> Evidence:
+        """What is remembered of sources."""
 
     @property
     def events(self) -> Events | None:

@@ -14,7 +14,9 @@ from sipsensor import __version__
 from sipsensor.config.settings import Settings
 from sipsensor.detect.scanner import Scanner
 from sipsensor.engine import Engine
+from sipsensor.export.evidence import Evidence
 from sipsensor.export.metrics import Distribution, Series, engine_series, one, table_series
+from sipsensor.live.lasting import Lasting
 from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number, Page
 from sipsensor.model import Mode, Rule, Table
 from sipsensor.sources import pump as pumping
@@ -78,6 +80,10 @@ class OutletNumbers(Protocol):
     def quarantine(self) -> QuarantineNumbers | None:
         """The quarantine."""
 
+    @property
+    def evidence(self) -> Evidence:
+        """What is remembered of sources."""
+
 
 class Live(Protocol):
     """What is read of a live sensor."""
@@ -121,6 +127,7 @@ class Numbers:
         self._look = look
         self._rules: tuple[Rule, ...] = tuple(rule for each in sensor.engine.detectors for rule in each.rules)
         self._signatures = sum(len(each.rules) for each in sensor.engine.detectors if each.name == Scanner.name)
+        self._lasting = Lasting(sensor.engine, lambda: sensor.outlets.evidence)
         self._digest = hashlib.sha256(repr(sensor.settings).encode()).hexdigest()[:_DIGITS]
 
     def series(self) -> Iterator[Series | Distribution]:
@@ -130,6 +137,7 @@ class Numbers:
         yield from engine_series(sensor.engine.counters, self._rules)
         yield from table_series(tables(sensor))
         yield from self._queues()
+        yield from self._lasting.series()
         yield from self._faults()
         yield from self._rules_in_kernel()
         yield from self._process()
@@ -218,7 +226,7 @@ class Numbers:
         doc = "Signatures in use, the shipped ones and yours"
         yield one("gauge", "signatures_loaded", doc, self._signatures)
         doc = "1 in enforce mode, 0 in observe mode"
-        yield one("gauge", "enforcing", doc, float(settings.mode is Mode.ENFORCE))
+        yield one("gauge", "enforcing", doc, float(sensor.engine.policy.mode is Mode.ENFORCE))
         doc = "When the configuration was read, in seconds since 1970"
         yield one("gauge", "config_loaded_timestamp_seconds", doc, sensor.loaded)
         doc = "Digest of all settings: the same on hosts that are configured alike"
@@ -252,6 +260,7 @@ def tables(sensor: Live) -> Iterator[Table]:
     events = sensor.outlets.events
     if events is not None:
         yield from events.tables()
+    yield from sensor.outlets.evidence.tables()
 
 
 def _of(page: Page, number: LaneNumber) -> list[tuple[tuple[str, ...], float]]:

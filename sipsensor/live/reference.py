@@ -15,6 +15,7 @@ from prometheus_client.core import Metric
 from sipsensor.app import build_engine
 from sipsensor.config.load import defaults
 from sipsensor.export.events import EventLog, VolumeCap
+from sipsensor.export.evidence import Evidence
 from sipsensor.export.metrics import registry
 from sipsensor.live.numbers import Numbers
 from sipsensor.live.page import Lane, Page
@@ -61,6 +62,7 @@ class _NothingTold:
     quarantine = None
 
     def __init__(self) -> None:
+        self.evidence = Evidence(8, 0, 0, 1)
         self.events = EventLog(_Nobody(), VolumeCap(defaults().limits.events, bytes(16)))
 
 

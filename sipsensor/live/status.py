@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from sipsensor import __version__
+from sipsensor.live.lasting import Lasting
 from sipsensor.live.numbers import NANO, Live, Look, backend_of, lengths_of, name_of, tables
 from sipsensor.live.page import Lane, LaneNumber, Number
 from sipsensor.model import DROP_REASONS
@@ -66,6 +67,7 @@ class Watch:
         self._clock = clock
         self._samples: deque[Sample] = deque(maxlen=SAMPLES + 1)
         self._looks = (-1, 0.0)
+        self._lasting = Lasting(sensor.engine)
         self.sample()
 
     def sample(self) -> None:
@@ -84,7 +86,12 @@ class Watch:
         return {
             "version": __version__,
             "process": os.getpid(),
-            "mode": settings.mode.value,
+            "mode": sensor.engine.policy.mode.value,
+            "configured_mode": settings.mode.value,
+            "safety_net": sensor.engine.safety.tripped,
+            "cuts": {scope.value: count for scope, count in self._lasting.cuts().items()},
+            "standing": {standing.name.lower(): count for standing, count in self._lasting.standing().items()},
+            "orders": {"bans": len(sensor.engine.ledger.orders), "trusted": len(sensor.engine.policy.trust.orders)},
             "placement": settings.network.placement.value,
             "protected": list(sensor.protected),
             "inside": list(settings.network.inside),
@@ -169,6 +176,9 @@ class Watch:
         page = self._sensor.page
         if not page[Number.RULES_STAND]:
             yield "the kernel rules are not in place: packets pass uninspected"
+        tripped = self._sensor.engine.safety.tripped
+        if tripped:
+            yield f"the safety net fell back to observe: {tripped}; sipsensor enforce goes on"
         stale = now.at - self._looks[1]
         if now.rules_looks == self._looks[0] and stale > KEEPER_PATIENCE:
             yield f"nobody has looked at the kernel rules for {stale:.0f} s: whether they stand is not known"

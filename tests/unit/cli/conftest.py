@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from sipsensor.cli.main import group
+from sipsensor.control import ControlError
+from sipsensor.control.server import Server
 from tests.support.captures import NANO, START, pcap
+from tests.support.commanding import Commanding
 from tests.support.packets import datagram, message, response
 
 Command = Callable[..., Result]
@@ -60,3 +64,31 @@ def capture(tmp_path: Path) -> Pcap:
         return path
 
     return capture
+
+
+class Asked:
+    """Asks a real engine over a real control socket."""
+
+    def __init__(self, command: Command, socket: str, site: Commanding) -> None:
+        self.site = site
+        self._command = command
+        self._socket = socket
+
+    def __call__(self, *arguments: object, code: int = 0) -> Result:
+        return self._command(*arguments, "--socket", self._socket, code=code)
+
+    def refused(self, *arguments: object) -> str:
+        """What it refuses, without the name of the socket: ``main`` makes exit code 2 of it."""
+        result = CliRunner().invoke(group, [*map(str, arguments), "--socket", self._socket])
+        assert isinstance(result.exception, ControlError), result.output
+        return str(result.exception).removeprefix(f"{self._socket}: ")
+
+
+@pytest.fixture
+def asked(command: Command, tmp_path: Path) -> Iterator[Asked]:
+    site = Commanding()
+    site.now = time.time()
+    path = str(tmp_path / "control.sock")
+    server = Server(path, {**site.orders.commands(), **site.posture.commands(), "why": site.reasons.why})
+    yield Asked(command, path, site)
+    server.close()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sipsensor.cli.status import _latency, _span
+from sipsensor.cli.asking import span
+from sipsensor.cli.status import _latency
 from sipsensor.control.server import Server
 from sipsensor.live.page import Lane, LaneNumber, Number
 from sipsensor.live.serving import serve_control
@@ -161,7 +162,7 @@ def test_times_are_in_the_unit_that_fits() -> None:
 
 
 def test_spans_have_two_units() -> None:
-    assert [_span(seconds) for seconds in (0, 1.25, 59.9, 60, 3599, 3600, 90_000, 864_000)] == [
+    assert [span(seconds) for seconds in (0, 1.25, 59.9, 60, 3599, 3600, 90_000, 864_000)] == [
         "0.0 s",
         "1.2 s",
         "59.9 s",

@@ -203,8 +203,10 @@ def test_what_runs_here_is_told(sensor: FakeSensor, kernel: Kernel) -> None:
     assert found["signatures_loaded"] > 10
     assert found["table_capacity_entries{table=transactions}"] == 65_536
     assert found["table_entries{table=event_volume}"] == 3
+    assert found["mode{mode=observe}"] == 1
+    sensor.engine.policy.mode = Mode.ENFORCE
     sensor.settings = replace(sensor.settings, mode=Mode.ENFORCE)
-    assert samples(sensor, kernel)["enforcing"] == 1
+    assert samples(sensor, kernel)["enforcing"] == samples(sensor, kernel)["mode{mode=enforce}"] == 1
     assert re.search(
         r'^sipsensor_build_info\{mode="enforce",placement="host",python="3\.', text(sensor, kernel), re.MULTILINE
     )
