@@ -266,7 +266,6 @@ class Guessing:
         if found:
             return found
         ts, source, settings = observation.ts, observation.source_key, self.settings
-        refused = self.refused.level(source, ts)
         if observation.offender:
             over = self.offenders.charge(source, ts)
             if over:
@@ -276,17 +275,22 @@ class Guessing:
             over = self.names.charge(source, ts)
             if over:
                 self.named.forget(pair_key(observation.account_key, source))
-                scope = _cut(refused >= settings.source_names.count // 2)
+                scope = self._scope(observation, settings.source_names)
                 return _over(SPRAY, observation, over, (settings.source_names,), scope)
         over = self.sources.charge(self._bucket(observation), ts)
         if over:
-            return _over(SPRAY, observation, over, (settings.source,), _cut(refused >= settings.source.count // 2))
+            return _over(SPRAY, observation, over, (settings.source,), self._scope(observation, settings.source))
         over = self.networks.charge(self._network(observation), ts)
         if over:
             return _over(NETWORK, observation, over, (settings.network,))
         return _over(
             EVERYWHERE, observation, self.accounts.charge(observation.account_key, ts), (settings.account_everywhere,)
         )
+
+    def _scope(self, observation: Observation, limit: Limit) -> Scope | None:
+        """A source is cut where enough of its tries were seen to be refused, and more than it has accounts: an office is not."""
+        refused = self.refused.level(observation.source_key, observation.ts)
+        return Scope.SOURCE if refused >= max(limit.count // 2, observation.accounts_at + 1) else None
 
     def _bucket(self, observation: Observation) -> int:
         """One of the buckets of a source: an office has more of them, in proportion to its good registrations."""
@@ -360,11 +364,6 @@ class Guessing:
 
 def _call(observation: Observation) -> int:
     return int(observation.call_key)
-
-
-def _cut(enough: bool) -> Scope | None:  # noqa: FBT001 - a condition
-    """A source is cut where enough of its tries were seen to be refused."""
-    return Scope.SOURCE if enough else None
 
 
 def _pairs(*limits: Limit, factor: int = 1) -> list[tuple[int, int]]:

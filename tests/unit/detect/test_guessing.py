@@ -1,10 +1,11 @@
 import pytest
 
+from sipsensor.decide.ledger import SCOPES
 from sipsensor.detect.guessing import ACCOUNT, EVERYWHERE, NETWORK, SPRAY, SUCCESS, UNPROVEN, Guessing, GuessingSettings
 from sipsensor.model import Limit, Reason, Scope, Verdict
 from tests.support.site import Guest, Site, site
 
-ATTACKER = "203.0.113.66"
+ATTACKER, OFFICE = "203.0.113.66", "203.0.113.99"
 RIGHT, WRONG = True, False
 WIDE = Limit(10_000, 1)
 
@@ -321,6 +322,26 @@ def test_one_wrong_phone_costs_its_neighbours_nothing() -> None:
         assert all(one.register(guest).reached for guest in good[1:])
     scopes = {held.scope for _, held in one.engine.ledger.cuts(one.ts)}
     assert scopes == {list(Scope).index(Scope.ACCOUNT)}
+
+
+def test_an_office_is_not_cut_for_a_few_new_phones_with_wrong_passwords() -> None:
+    """The sensor has just begun: most of the office is in, some are refused, and the rest is still to come."""
+    one = guessing()
+    assert all(one.register(Guest(str(500 + place), src=OFFICE, port=4000 + place)).reached for place in range(10))
+    tried = [one.register(Guest(str(600 + place), src=OFFICE, port=4100 + place), right=False) for place in range(9)]
+    assert [made.reached for made in tried] == [True] * 6 + [False] * 3
+    assert not any(cut for made in tried for decision in made.decisions for cut in decision.cuts)
+    one.now += 900
+    assert one.register(Guest("700", src=OFFICE, port=4200)).reached
+
+
+def test_a_source_that_is_refused_more_than_it_has_accounts_is_cut() -> None:
+    one = guessing()
+    one.register(Guest("500", src=OFFICE))
+    for place in range(9):
+        one.register(Guest(str(600 + place), src=OFFICE, port=4100 + place), right=False)
+    assert [cut.scope for _, cut in one.engine.ledger.cuts(one.ts)] == [SCOPES.index(Scope.SOURCE)]
+    assert one.register(Guest("500", src=OFFICE)).reached  # who is known from there goes on
 
 
 def test_its_state_is_bounded() -> None:
