@@ -74,7 +74,7 @@ class Arrivals:
         assert lost == 0, f"{lost} packets came and were not counted"
         return self._found
 
-    def settled(self, quiet: float = 0.4) -> list[Arrived]:
+    def settled(self, quiet: float = 0.6) -> list[Arrived]:
         """Everything, once nothing came any more for so many seconds."""
         count, since = len(self.all()), time.monotonic()
         while time.monotonic() - since < quiet:

