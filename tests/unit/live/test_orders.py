@@ -120,7 +120,9 @@ def test_whoever_must_not_be_banned_is_not() -> None:
         for force in (False, True):
             with pytest.raises(ValueError, match=f"{address} is {what}"):
                 site.order("ban", address=address, force=force)
-    with pytest.raises(ValueError, match=r"holds 198\.51\.100\.0/28, allowlisted; name a smaller network, or add --force"):
+    with pytest.raises(
+        ValueError, match=r"holds 198\.51\.100\.0/28, allowlisted; name a smaller network, or add --force"
+    ):
         site.order("ban", address="198.51.100.0/24")
     said = site.order("ban", address="198.51.100.0/24", force=True)
     assert "198.51.100.32, a trunk" in said["exempt"]
