@@ -143,8 +143,12 @@ class Ledger:
     # --- while packets are judged
 
     def cut(self, observation: Observation, scope: Scope, rule: Rule) -> list[Cut]:
-        """Cut what this observation is of, from now on. Empty for whom the operator spares."""
+        """Cut what this observation is of, from now on. Empty for whom the operator spares, and for a proxy that
+        carries many.
+        """
         if self.spared.get(observation.source_key, observation.ts) is not None:
+            return []
+        if observation.end.carrier and scope is not Scope.ACCOUNT:
             return []
         made = [self._cut(observation, SCOPES.index(scope), rule)]
         if scope is Scope.SOURCE and self._networks.charge(_key(_NETWORK, observation), observation.ts):

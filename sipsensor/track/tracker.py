@@ -141,6 +141,7 @@ class Tracker:
         else:
             observation.once_key = _once(examined, [name])
             observation.repeats = self.transactions.repeats(observation.once_key, ts)
+        observation.accounts_at = standings.accounts_at(end.source, ts)
         account = observation.account_key or name
         call = standings.known_call(account, end.source, ts)
         observation.known = call is not None
@@ -178,7 +179,6 @@ class Tracker:
         observation.once_key = _once(examined, tried)
         observation.repeats = self.transactions.repeats(observation.once_key, observation.ts)
         observation.call_key = _folded(examined.keys(_CALL_ID))
-        observation.accounts_at = self.standings.accounts_at(end.source, observation.ts)
 
     def _wait(self, observation: Observation, end: End) -> None:
         examined, what = observation.examined, observation.message.what
@@ -289,7 +289,7 @@ def _is_stranger(held: Held | None) -> bool:
 def _held(standing: Standing, account: int, name: int, end: End) -> Held:
     address, port = end.text
     high, low = int.from_bytes(address[:8], "big"), int.from_bytes(address[8:], "big")
-    return Held(standing, account, name, high, low, port, int(end.behind))
+    return Held(standing, account, name, high, low, port, int(end.behind or end.carrier))
 
 
 def _once(examined: examine.Examined, parts: list[int]) -> int:

@@ -2,7 +2,10 @@ import pytest
 
 from sipsensor.fastpath.examined import Examined
 from sipsensor.fastpath.tables import Networks, keyed_hash
+from sipsensor.model import Action, Packet, Scope
+from sipsensor.track.challenges import Proof
 from sipsensor.track.ends import Ends
+from tests.support.engines import Watcher, always, engine, rule
 from tests.support.packets import HEADERS, LINK_RAW, PBX, STRANGER, STRANGER6, datagram, message, response, wide
 from tests.support.scanning import PLAIN, SEED
 
@@ -86,13 +89,13 @@ def test_what_the_client_wrote_below_his_own_via_is_not_believed() -> None:
 
 
 @pytest.mark.parametrize("via", ["SIP/2.0/UDP phone.example", "SIP/2.0/UDP", "", "SIP/2.0/UDP [zz", "\x00", "a b c"])
-def test_a_via_that_names_no_address_leaves_the_proxy(via: str) -> None:
-    end = ENDS.of(request(OWN, via), False)
-    assert (end.text, end.behind) == ((wide(PROXY), 5060), False)
+def test_a_via_that_names_no_address_is_nobodys(via: str) -> None:
+    unknown(OWN, via)
 
 
 def test_the_proxy_itself_is_itself() -> None:
-    assert not ENDS.of(request(OWN), False).behind
+    end = ENDS.of(request(OWN), False)
+    assert (end.text, end.behind, end.carrier) == ((wide(PROXY), 5060), False, True)
 
 
 def test_a_stranger_who_writes_a_second_via_is_himself() -> None:
@@ -110,4 +113,89 @@ def test_an_answer_goes_to_the_client_too() -> None:
 
 
 def test_a_flood_of_vias_is_read_to_a_depth() -> None:
-    assert not ENDS.of(request(*([OWN] * 30), f"SIP/2.0/UDP {STRANGER}"), False).behind
+    unknown(*([OWN] * 30), f"SIP/2.0/UDP {STRANGER}")
+    assert client(*([OWN] * 7), f"SIP/2.0/UDP {STRANGER}") == (wide(STRANGER), 5060)
+
+
+VICTIM = "198.51.100.1"
+
+
+def unknown(*vias: str) -> None:
+    """Nobody in particular: neither a client with an address of his own nor the proxy."""
+    end = ENDS.of(request(*vias), False)
+    assert (end.text, end.behind, end.carrier) == ((wide(PROXY), 5060), True, True)
+    assert end.port != ENDS.of(request(OWN), False).port
+
+
+@pytest.mark.parametrize(
+    "via",
+    [
+        f"SIP/2.0/UDP {VICTIM};received={STRANGER};received={VICTIM}",
+        f"SIP/2.0/UDP {VICTIM};received={VICTIM};received={STRANGER}",
+        f"SIP/2.0/UDP {STRANGER};rport=7000;rport=7001",
+        f"SIP/2.0/UDP {VICTIM};x=(;received={STRANGER}",
+        f'SIP/2.0/UDP {VICTIM};x=";received={STRANGER}',
+        f'SIP/2.0/UDP x.example;received="{VICTIM}"',
+    ],
+)
+def test_a_via_that_can_be_read_in_two_ways_is_nobodys(via: str) -> None:
+    unknown(OWN, via)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [f", SIP/2.0/UDP {VICTIM}", f";received={VICTIM}", f'\\";received={VICTIM}', "(", f", SIP/2.0/UDP {INNER}, "],
+)
+def test_what_is_in_quotes_is_no_parameter(inside: str) -> None:
+    assert client(OWN, f'SIP/2.0/UDP {VICTIM};x="{inside}";received={STRANGER};rport=7000') == (wide(STRANGER), 7000)
+
+
+def test_a_client_who_calls_himself_a_proxy_is_the_one_that_the_proxy_saw() -> None:
+    via = f"SIP/2.0/UDP {INNER};received={STRANGER}"
+    assert client(OWN, via, f"SIP/2.0/UDP {VICTIM}") == (wide(STRANGER), 5060)
+
+
+def test_the_same_said_twice_is_no_riddle() -> None:
+    assert client(OWN, f"SIP/2.0/UDP x;received={STRANGER};RECEIVED={STRANGER}") == (wide(STRANGER), 5060)
+
+
+def test_line_ends_that_hide_a_via_from_some_are_nobodys() -> None:
+    unknown(OWN, f"SIP/2.0/UDP {STRANGER}\rVia: SIP/2.0/UDP {VICTIM}")
+
+
+def test_what_the_pbx_asks_through_a_proxy_goes_to_the_proxy() -> None:
+    """Further Vias are those of whom it asks for."""
+    text = message(headers=headers(f"SIP/2.0/UDP {PBX}", f"SIP/2.0/UDP {STRANGER}"))
+    asked = ENDS.of(PLAIN.examine_raw(datagram(text, PBX, PROXY), LINK_RAW, 0), True)
+    answer = b"SIP/2.0 200 OK\r\n" + text.split(b"\r\n", 1)[1]
+    came = ENDS.of(PLAIN.examine_raw(datagram(answer, PROXY, PBX), LINK_RAW, 0), False)
+    assert asked == came
+    assert (asked.text, asked.behind, asked.carrier) == ((wide(PROXY), 5060), False, True)
+
+
+def test_a_nonce_through_a_proxy_is_its_clients() -> None:
+    def through(method: str, number: int, who: str, extra: list[tuple[str, str]]) -> bytes:
+        user = "<sip:201@pbx>"
+        vias = [("Via", f"{OWN}{number}"), ("Via", f"SIP/2.0/UDP {who}:7000;branch=z9hG4bK{number}")]
+        rest = [("From", user), ("To", user), ("Call-ID", f"{number}"), ("CSeq", f"{number} {method}")]
+        return message(method, "sip:pbx", headers=[*vias, *rest, ("Content-Length", "0")], extra=extra)
+
+    watcher = Watcher()
+    one = engine(watcher, proxies=[PROXY])
+    challenge = through("REGISTER", 1, STRANGER, [("WWW-Authenticate", 'Digest realm="pbx", nonce="n"')])
+    challenge = b"SIP/2.0 401 x\r\n" + challenge.split(b"\r\n", 1)[1]
+    one.process(Packet(0, datagram(challenge, PBX, PROXY), LINK_RAW))
+    credentials = ("Authorization", 'Digest username="201", realm="pbx", nonce="n", uri="sip:pbx", response="1"')
+    for number, who in enumerate((STRANGER, VICTIM), 2):
+        one.process(Packet(0, datagram(through("REGISTER", number, who, [credentials]), PROXY, PBX), LINK_RAW))
+    assert [seen.proof for seen in watcher.seen[1:]] == [Proof.OWN, Proof.OTHERS]
+
+
+def test_neither_the_proxy_nor_the_nameless_behind_it_are_cut() -> None:
+    one = engine(Watcher(always(rule(action=Action.DROP))), proxies=[PROXY])
+    for vias in ((OWN,), (OWN, "SIP/2.0/UDP phone.example"), (OWN, f"SIP/2.0/UDP {STRANGER}")):
+        made = one.process(Packet(0, datagram(message(headers=headers(*vias)), PROXY, PBX), LINK_RAW)).observation
+        assert made is not None
+        cuts = one.ledger.cut(made, Scope.SOURCE, rule())
+        assert [cut.address for cut in cuts] == ([] if len(vias) == 1 or "phone" in vias[1] else [wide(STRANGER)])
+        assert all(not held.kernel for _, held in one.ledger.cuts(0))
