@@ -12,7 +12,7 @@ from typing import Self
 from tests.lab.network import Namespace
 from tests.lab.softphone import inside
 
-_IP, _STATISTICS, _PACKET, _FORCE, _OUTGOING = 0x0800, 6, 263, 33, 4
+_ANY, _STATISTICS, _PACKET, _FORCE, _OUTGOING = 0x0003, 6, 263, 33, 4
 _username = re.compile(rb'username="([^"]*)"')
 _user = re.compile(rb"\r\nTo: [^\r]*sip:([^@;>]*)@")
 
@@ -47,10 +47,10 @@ class Arrivals:
 
     def __init__(self, space: Namespace, device: str = "lan0") -> None:
         with inside(space):
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_IP))
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ANY))
         # Much larger than any burst, whatever net.core.rmem_max says: what reaches the PBX is looked at afterwards.
         self._socket.setsockopt(socket.SOL_SOCKET, _FORCE, 128 << 20)
-        self._socket.bind((device, _IP))
+        self._socket.bind((device, _ANY))
         self._socket.setblocking(False)
         self._found: list[Arrived] = []
         self.forget()
@@ -97,9 +97,12 @@ class Arrivals:
         return {one.user for one in self.settled() if one.method == "REGISTER"}
 
     def _note(self, packet: bytes) -> None:
-        start = (packet[0] & 15) * 4
-        if packet[9] != socket.IPPROTO_UDP or len(packet) < start + 8:
+        """No extension headers and no fragments come here."""
+        six = packet[0] >> 4 == 6
+        start, kind = (40, packet[6]) if six else ((packet[0] & 15) * 4, packet[9])
+        if kind != socket.IPPROTO_UDP or len(packet) < start + 8:
             return
         source, to = struct.unpack_from(">HH", packet, start)
         if to == 5060:
-            self._found.append(Arrived(socket.inet_ntoa(packet[12:16]), source, packet[start + 8 :]))
+            family, address = (socket.AF_INET6, packet[8:24]) if six else (socket.AF_INET, packet[12:16])
+            self._found.append(Arrived(socket.inet_ntop(family, address), source, packet[start + 8 :]))

@@ -88,7 +88,7 @@ def request(
     method: str, account: str, end: tuple[str, int], number: int, *more: str, call: str = "", sequence: int = 1
 ) -> bytes:
     """A request of the phone of ``account`` at ``end``; ``number`` makes its transaction unlike any other. ``more`` are header lines."""
-    address, port = end
+    port, address = end[1], f"[{end[0]}]" if ":" in end[0] else end[0]
     target = "lab" if method == "REGISTER" else "600@lab"
     lines = [
         f"{method} sip:{target} SIP/2.0",
@@ -118,16 +118,18 @@ class Softphone:
     account: str
     password: str = "wrong"
     call: str = ""
-    server: str = PBX[4]
+    server: str = ""
     socket: socket.socket = field(init=False)
 
     def __post_init__(self) -> None:
         with inside(self.space):
-            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            family = socket.AF_INET6 if ":" in self.end[0] else socket.AF_INET
+            self.socket = socket.socket(family, socket.SOCK_DGRAM)
         # Whoever is named as the sender of a flood gets its answers.
         self.socket.setsockopt(socket.SOL_SOCKET, _FORCE, 64 << 20)
         self.socket.bind(self.end)
         self.end = self.socket.getsockname()[:2]
+        self.server = self.server or PBX[6 if ":" in self.end[0] else 4]
         self.call = self.call or f"{next(_numbers)}_{os.getpid()}@{self.end[0]}"
         self._sequence = itertools.count(1)
 
@@ -213,12 +215,12 @@ def status(answer: bytes) -> int:
 @contextlib.contextmanager
 def addresses(space: Namespace, wanted: Sequence[str], width: int = 24) -> Iterator[None]:
     """More addresses of that namespace, in networks of that width."""
-    batch = "\n".join(f"addr add {address}/{width} dev lan0" for address in wanted)
+    batch = "".join(f"addr add {address}/{width} dev lan0 {'nodad' * (':' in address)}\n" for address in wanted)
     _ip(space, batch)
     try:
         yield
     finally:
-        _ip(space, batch.replace("addr add", "addr del"))
+        _ip(space, batch.replace("addr add", "addr del").replace("nodad", ""))
 
 
 def _ip(space: Namespace, batch: str) -> None:

@@ -190,6 +190,16 @@ def test_a_new_port_for_each_try_on_one_nonce(place: Place, guesser: Softphone, 
     spent(arrivals)
 
 
+def test_a_new_ipv6_address_for_each_try(site: Guarded, place: Place, arrivals: Arrivals) -> None:
+    """All of one /64, which is one customer's."""
+    wanted = [f"fd71:1::1:{number:x}" for number in range(1, 41)]
+    with addresses(site.network.outside, wanted, 64):
+        for address in wanted:
+            with Softphone(site.network.outside, (address, 0), place.account) as guesser:
+                guesser.register(patience=0.05, password=next(_passwords))
+    spent(arrivals)
+
+
 def test_spraying_over_accounts(guesser: Softphone, arrivals: Arrivals) -> None:
     challenge = challenge_of(guesser)
     for number in range(500):
