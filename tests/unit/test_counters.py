@@ -2,6 +2,7 @@ from sipsensor.counters import Counters
 from sipsensor.model import AppProtocol, Mode, Packet, Reason
 from tests.support.engines import Watcher, always, engine, rule
 from tests.support.packets import LINK_RAW, PBX, STRANGER, datagram, message, response, segment
+from tests.support.site import Guest, site
 
 
 def count(*packets: bytes, mode: Mode = Mode.ENFORCE) -> Counters:
@@ -57,3 +58,15 @@ def test_anomalies_are_counted_by_name() -> None:
 def test_segments_and_cut_messages() -> None:
     counters = count(segment(message()), segment(b""), segment(b"junk"), datagram(message())[:-10])
     assert (counters.unassembled_tcp, counters.truncated) == (2, 1)
+
+
+def test_cuts_and_who_became_trusted() -> None:
+    one = site()
+    assert one.register(Guest("300", src="198.51.100.7")).reached
+    for _ in range(15):
+        one.register(Guest("300", src="198.51.100.7", port=7000), right=False)
+    counters = one.engine.counters
+    assert (counters.grants, counters.cuts) == (1, {"guessing.account.source": 1})
+    one.now += 60
+    assert one.register(Guest("300", src="198.51.100.7", port=7000)).reached
+    assert (counters.grants, counters.uncuts) == (2, 1)

@@ -1,10 +1,12 @@
 import pytest
 
+from sipsensor.fastpath.examined import Examined
 from sipsensor.fastpath.names import FIELD_HEADERS, FIELDS, HEADERS
-from sipsensor.fastpath.tables import Networks
-from tests.support.packets import LINK_RAW, PBX, STRANGER, datagram, message, response
-from tests.support.scanning import PLAIN, examine, frame, norm, raw
+from sipsensor.fastpath.tables import Networks, keyed_hash
+from tests.support.packets import LINK_RAW, PBX, STRANGER, datagram, message, response, wide
+from tests.support.scanning import PLAIN, SEED, examine, frame, norm, raw
 
+FOUR = ("203.0.113.9", "203.0.113.200", "203.0.114.9")
 TEXT = message(body=b"v=0\r\n")
 
 
@@ -96,3 +98,63 @@ def test_an_ipv6_address_is_written_short() -> None:
     e = PLAIN.examine_raw(datagram(TEXT, "2001:db8::1", "2001:db8::2"), LINK_RAW, 0)
     assert (e.src_text, e.dst_text, e.version) == ("2001:db8::1", "2001:db8::2", 6)
     assert frame(b"\0").src_text == ""
+
+
+# --- keys of the remote end --------------------------------------------------------------------------------------------------------
+
+
+def v6(src: str, dst: str = "2001:db8:ffff::1", sport: int = 5060) -> Examined:
+    return PLAIN.examine_raw(datagram(TEXT, src, dst, sport), LINK_RAW, 0)
+
+
+def test_the_remote_end_is_the_source_or_where_it_goes_out_the_destination() -> None:
+    e = PLAIN.examine_raw(datagram(TEXT, STRANGER, PBX, 1111, 2222), LINK_RAW, 0)
+    assert (e.remote(False), e.remote(True)) == ((wide(STRANGER), 1111), (wide(PBX), 2222))
+    back = PLAIN.examine_raw(datagram(TEXT, PBX, STRANGER, 2222, 1111), LINK_RAW, 0)
+    for name in ("address_key", "network_key", "port_key"):
+        assert getattr(e, name)(False) == getattr(back, name)(True) != getattr(e, name)(True)
+    assert e.prefix_key(False, 3, 6) == back.prefix_key(True, 3, 6)
+
+
+def test_keys_are_hashes_of_the_address_under_the_seed() -> None:
+    e = examine(TEXT)
+    assert e.address_key(False) == e.network_key(False) == e.source_key == keyed_hash(SEED, wide(STRANGER))
+    six = v6("2001:db8:9:9::9")
+    assert six.network_key(False) == six.source_key == keyed_hash(SEED, wide("2001:db8:9:9::9")[:8])
+    assert six.address_key(False) == keyed_hash(SEED, wide("2001:db8:9:9::9"))
+
+
+def test_a_network_is_the_64_and_a_prefix_as_wide_as_asked() -> None:
+    assert v6("2001:db8:9:9::1").network_key(False) == v6("2001:db8:9:9::2").network_key(False)
+    assert v6("2001:db8:9:9::1").network_key(False) != v6("2001:db8:9:8::1").network_key(False)
+    assert v6("2001:db8:9:9::1").prefix_key(False, 3, 6) == v6("2001:db8:9:8::1").prefix_key(False, 3, 6)
+    assert v6("2001:db8:9:9::1").prefix_key(False, 3, 6) != v6("2001:db8:8:9::1").prefix_key(False, 3, 6)
+    four = [PLAIN.examine_raw(datagram(TEXT, src), LINK_RAW, 0).prefix_key(False, 3, 6) for src in FOUR]
+    assert four[0] == four[1] != four[2]
+
+
+def test_each_port_has_a_key() -> None:
+    keys = [PLAIN.examine_raw(datagram(TEXT, sport=port), LINK_RAW, 0).port_key(False) for port in (1, 2, 5060, 65535)]
+    assert len(set(keys)) == 4
+
+
+def test_values_are_keyed_in_their_normal_form() -> None:
+    e = examine(
+        message("REGISTER", change={"To": "<sip:%32%30a1@x>"}, extra=[("Authorization", 'Digest username="20A1"')])
+    )
+    (to,) = e.keys(FIELDS["to.user"])
+    assert e.keys(FIELDS["auth.username"]) == [to] == [e.key(b"20a1")]
+    assert e.keys(FIELDS["auth.nonce"]) == []
+
+
+def test_every_credential_and_every_challenge_is_read() -> None:
+    names = [("Authorization", f'Digest username="{name}", nonce="n{name}"') for name in ("201", "202")]
+    e = examine(message("REGISTER", extra=[*names, ("Proxy-Authorization", 'Digest username="203"')]))
+    assert set(e.keys(FIELDS["auth.username"])) == {e.key(name) for name in (b"201", b"202", b"203")}
+    asked = [("WWW-Authenticate", 'Digest realm="x", nonce="a"'), ("Proxy-Authenticate", 'Digest nonce="B", realm="x"')]
+    out = examine(response(401, "x", extra=asked))
+    assert len(set(out.nonce_keys())) == 2
+    assert examine(response()).nonce_keys() == []
+    back = examine(message(extra=[("Authorization", 'Digest nonce="B"')]))
+    (nonce,) = back.keys(FIELDS["auth.nonce"])
+    assert nonce in out.nonce_keys()
