@@ -3,13 +3,18 @@ import pytest
 from sipsensor.fastpath.examined import Examined
 from sipsensor.model import (
     Action,
+    Alert,
     Arrival,
+    Confidence,
     Direction,
+    Family,
     Interest,
     Mode,
     Observation,
     Packet,
     Reason,
+    Rule,
+    Scope,
     Table,
     Verdict,
     When,
@@ -33,6 +38,7 @@ from tests.support.packets import (
 ACCEPT, DROP = Verdict.ACCEPT, Verdict.DROP
 TEXT = message()
 RULE = rule()
+INWARD = Direction.INBOUND
 
 
 def packet(data: bytes, arrival: Arrival = Arrival.UNKNOWN, ts: int = 0) -> Packet:
@@ -303,6 +309,143 @@ def test_a_detector_sees_only_what_it_declared() -> None:
     for data in (datagram(TEXT), datagram(TEXT, PBX, STRANGER), datagram(message("INVITE")), datagram(response())):
         one.process(packet(data))
     assert [seen.message.method for seen in only_inbound.seen] == [b"OPTIONS"]
+
+
+# --- the order of judgement (DESIGN 6): allowlist, shapes, cuts, behaviour -------------------------------------------------------------
+
+
+class Shape(Watcher):
+    """A detector of shapes that finds one in everything."""
+
+    name = "shape"
+    shape = True
+
+
+def cutting(scope: Scope | None = Scope.SOURCE) -> Watcher:
+    """Behaviour that cuts at each request, and is asked for nothing else."""
+    behaviour = rule("guessing.test.cut", number=5999, reason=Reason.ACCOUNT, confidence=Confidence.MEDIUM)
+    watcher = Watcher(lambda seen: [Alert(behaviour, seen, scope=scope)], (Interest(When.JUDGE, App.SIP, INWARD),))
+    watcher.rules = (behaviour,)
+    return watcher
+
+
+def again(number: int = 0) -> Packet:
+    via = f"SIP/2.0/UDP 203.0.113.9:5060;branch=z9hG4bK{number}"
+    return inbound(message(change={"Via": via}))
+
+
+def test_what_dies_of_its_shape_is_asked_of_no_behaviour_and_cuts_nobody() -> None:
+    behaviour = cutting()
+    one = engine(Shape(always(RULE)), behaviour)
+    for _ in range(3):
+        decision = one.process(inbound())
+        assert (decision.reason, decision.cuts) == (Reason.SIGNATURE, ())
+    assert behaviour.seen == []
+    assert one.ledger.table.fill == 0
+
+
+def test_a_shape_kills_also_what_is_cut_and_says_so() -> None:
+    one = engine(Shape(always(RULE)))
+    one.ledger.ban("203.0.113.0/24", 10**19)
+    assert one.process(inbound()).reason is Reason.SIGNATURE
+
+
+def test_what_is_cut_is_asked_of_no_behaviour() -> None:
+    behaviour = cutting()
+    one = engine(behaviour)
+    first, second = one.process(again(1)), one.process(again(2))
+    assert (first.reason, [cut.scope for cut in first.cuts]) == (Reason.ACCOUNT, [Scope.SOURCE])
+    assert (second.reason, second.rule, second.cuts) == (Reason.BANNED, first.rule, ())
+    assert len(behaviour.seen) == 1
+
+
+def test_nothing_slips_through_after_a_cut() -> None:
+    one = engine(cutting())
+    assert [one.process(again(number)).verdict for number in range(50)] == [DROP] * 50
+
+
+def test_the_allowlist_goes_before_all_of_it() -> None:
+    one = engine(Shape(always(RULE)), cutting(), allowlist=[STRANGER])
+    one.ledger.ban("203.0.113.0/24", 10**19)
+    assert one.process(inbound()).reason is Reason.ALLOWLISTED
+    assert one.ledger.table.fill == 0
+
+
+def test_a_rule_that_only_alerts_cuts_nobody() -> None:
+    one = engine(cutting(), actions={"guessing.test.cut": Action.ALERT})
+    decision = one.process(again())
+    assert (decision.verdict, decision.cuts, len(decision.alerts)) == (ACCEPT, (), 1)
+    assert one.ledger.table.fill == 0
+
+
+def test_a_rule_without_a_scope_cuts_nobody() -> None:
+    one = engine(cutting(None))
+    decision = one.process(again())
+    assert (decision.verdict, decision.cuts) == (DROP, ())
+    assert one.process(again(2)).reason is Reason.ACCOUNT
+
+
+def test_observe_says_what_it_would_cut_and_lets_it_pass() -> None:
+    one = engine(cutting(), mode=Mode.OBSERVE)
+    decisions = [one.process(again(number)) for number in range(3)]
+    assert {decision.effect for decision in decisions} == {ACCEPT}
+    assert [decision.reason for decision in decisions] == [Reason.ACCOUNT, Reason.BANNED, Reason.BANNED]
+
+
+def test_what_shapes_said_stays_beside_what_behaviour_says() -> None:
+    mild = rule("probe.test.mild", number=9002, action=Action.ALERT)
+    decision = engine(Shape(always(mild)), cutting()).process(inbound())
+    assert [alert.rule.id for alert in decision.alerts] == [9002, 5999]
+    assert decision.rule is not None
+    assert decision.rule.id == 5999
+
+
+def test_whom_the_operator_trusts_is_alerted_on_and_not_dropped_and_not_cut() -> None:
+    one = engine(cutting(), trunks=[STRANGER])
+    decision = one.process(again())
+    assert (decision.verdict, decision.cuts, len(decision.alerts)) == (ACCEPT, (), 1)
+    assert one.ledger.table.fill == 0
+
+
+def test_medium_signatures_drop_once_there_are_enough_of_them() -> None:
+    medium = Rule(
+        1999,
+        "scanner.test.medium",
+        "x",
+        Family.SCANNER,
+        3,
+        Confidence.MEDIUM,
+        Action.ALERT,
+        Reason.SIGNATURE,
+        detector="scanner",
+    )
+    one = engine(Shape(always(medium)))
+    verdicts = [one.process(inbound()).verdict for _ in range(4)]
+    assert verdicts == [ACCEPT, ACCEPT, DROP, DROP]
+    assert one.process(packet(datagram(TEXT, "203.0.113.10"))).verdict is ACCEPT
+    assert one.ledger.table.fill == 0
+
+
+def test_a_request_that_we_dropped_is_no_repetition_when_it_comes_again() -> None:
+    seen = Watcher(always(RULE))
+    one = engine(seen)
+    for _ in range(3):
+        one.process(inbound())
+    assert [observation.repeats for observation in seen.seen] == [0, 0, 0]
+
+
+def test_one_that_observe_let_pass_is() -> None:
+    seen = Watcher(always(RULE))
+    one = engine(seen, mode=Mode.OBSERVE)
+    for _ in range(3):
+        one.process(inbound())
+    assert [observation.repeats for observation in seen.seen] == [0, 1, 2]
+
+
+def test_responses_are_never_cut_for() -> None:
+    one = engine()
+    one.ledger.ban("203.0.113.0/24", 10**19)
+    assert one.process(inbound(response())).verdict is ACCEPT
 
 
 def test_tick_reaches_every_room() -> None:
