@@ -145,7 +145,7 @@ SUCCESS = _rule(
     5204, "guessing.account.success", "A password was right after many that were wrong", action=Action.ALERT
 )
 
-_CALL_SALT, _OTHER_SALT = 0x11, 0x22
+_CALL_SALT, _OTHER_SALT, _OWN_SALT = 0x11, 0x22, 0x44
 _REFUSALS = Limit(64, 86400)
 """How many refusals are remembered, and for how long."""
 _FAILURES = 5
@@ -186,12 +186,12 @@ class Guessing:
             return self._answered(observation, request) if request is not None and request.account else ()
         if not observation.has_credentials or observation.repeats or observation.excused:
             return ()
-        if observation.known and observation.stalled:
-            return ()
         for other in observation.also:
             found = self._also(observation, other)
             if found:
                 return found
+        if observation.known and observation.stalled:
+            return self._stalled(observation)
         if observation.proof != Proof.OWN:
             return self._unproven(observation)
         return self._own(observation) if observation.known else self._stranger(observation)
@@ -235,6 +235,15 @@ class Guessing:
         if observation.known:
             key = observation.pair_key ^ (_CALL_SALT if observation.call_known else _OTHER_SALT)
         return _over(UNPROVEN, observation, self.unproven.charge(key, ts), (self.settings.unproven,))
+
+    def _stalled(self, observation: Observation) -> Sequence[Alert]:
+        """A known phone while the PBX answers nobody: a budget for this time alone, and no cut. Without one, whoever can make the PBX
+        silent for two seconds (a request that it passes on to himself) would have a burst for nothing.
+        """
+        own = observation.proof == Proof.OWN
+        salt = _OWN_SALT if own else _CALL_SALT if observation.call_known else _OTHER_SALT
+        over = self.unproven.charge(observation.pair_key ^ (salt << 8), observation.ts)
+        return _over(ACCOUNT if own else UNPROVEN, observation, over, (self.settings.unproven,))
 
     def _also(self, observation: Observation, other: int) -> Sequence[Alert]:
         """Another account in the same request, charged as if alone: nobody hides a try behind another."""

@@ -139,3 +139,22 @@ def test_no_phone_is_cut_when_the_pbx_stalls(site: Guarded, place: Place, second
             time.sleep(0.5)
     assert [phone.works() for phone in phones] == [OK] * len(phones)
     assert cuts(site, place) == []
+
+
+def test_making_the_pbx_silent_wins_no_guesses(site: Guarded, place: Place) -> None:
+    """Somebody in the office has it pass a request on to himself, and answers nothing; then he guesses at his neighbour's account."""
+    insider, neighbour = office(place, 2)
+    guesser = place.phone(1, account=neighbour.account, password="wrong")
+    challenge = guesser.challenge()
+    assert challenge is not None
+    made = [guesser.guess(challenge, f"guess-{number}")[1] for number in range(500)]
+    to_himself = f"MESSAGE sip:me@{insider.end[0]}:{insider.end[1]}".encode()
+    _, silent = insider.make("MESSAGE", "Route: <sip:10.71.2.2;lr>")
+    insider.send(
+        silent.replace(b"MESSAGE sip:600@lab", to_himself).replace(b"To: <sip:600@lab>", b"To: <sip:600@lab>;tag=1")
+    )
+    time.sleep(2.5)
+    site.arrivals.forget()
+    for message in made:
+        guesser.send(message)
+    assert 0 < len(site.arrivals.tries(neighbour.account)) <= 2 * BUDGET

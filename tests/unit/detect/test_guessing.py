@@ -270,6 +270,21 @@ def test_the_second_name_in_a_request_is_charged_as_well() -> None:
     assert reached <= 10
 
 
+def test_a_pbx_that_answers_nobody_makes_no_burst_free_and_costs_its_phones_nothing() -> None:
+    one = guessing()
+    phone = Guest()
+    assert one.register(phone).reached
+    _, number = one.ask(phone)
+    one.answer(phone, number, 401, nonce="own")
+    one.ask(phone)
+    one.now += 3
+    decisions = [one.ask(phone, nonce="own")[0] for _ in range(100)]
+    assert sum(decision.verdict is Verdict.ACCEPT for decision in decisions) == 10
+    assert not any(decision.cuts for decision in decisions)
+    one.answer(phone, number, 401, nonce="own")
+    assert all(one.register(phone).reached for _ in range(20))
+
+
 # --- success after failures ---------------------------------------------------------------------------------------------------
 
 
