@@ -90,7 +90,8 @@ reference: build ## write the generated pages of docs/reference/ anew
 	@write() { $(BIN)/python -m "$$1" >"$$2.new" && mv "$$2.new" "$$2"; }; mkdir -p docs/reference; \
 	write sipsensor.config.reference docs/reference/configuration.md; \
 	write sipsensor.signatures.reference docs/reference/signatures.md; \
-	write sipsensor.live.reference docs/reference/metrics.md
+	write sipsensor.live.reference docs/reference/metrics.md; \
+	write sipsensor.config.detectors docs/detectors.md
 
 .PHONY: test
 test: setup-test ## all that CI runs

@@ -265,7 +265,7 @@ class Observation:
         self.relieved = False
         """Limits of strangers are not for him: the account is known from here, or trusted at this very ``address . port``."""
         self.accounts_at = 0
-        """How many accounts the PBX accepted from this source: an office has many. Where there are credentials, or were in the request."""
+        """How many accounts the PBX accepted from this source: an office has many. In a request, and in the answer to credentials."""
         self.call_key = 0
         """The Call-ID. Where there are credentials."""
         self.offender = False

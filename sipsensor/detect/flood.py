@@ -49,7 +49,7 @@ _RETRANSMISSIONS = 10
 
 @dataclass(frozen=True, slots=True)
 class FloodSettings:
-    """Limits of the flood detector. Where one source is an office behind NAT, raise them in proportion to its phones."""
+    """Limits of the flood detector. An office behind NAT has more, in proportion to its good registrations."""
 
     action: Action | None = field(
         default=None,
@@ -90,6 +90,18 @@ class FloodSettings:
             "doc": "Transactions of any method of one source (pike: 30 in 2 s, with its burst).",
             "unit": "count in seconds",
         },
+    )
+    office: int = field(
+        default=4,
+        metadata={
+            "doc": "Accounts that were accepted from a source before its limits are doubled, tripled …",
+            "unit": "accounts",
+            "low": 1,
+            "high": 1000,
+        },
+    )
+    office_ceiling: int = field(
+        default=16, metadata={"doc": "… up to so many times.", "unit": "factor", "low": 1, "high": 1000}
     )
     outcomes_seconds: int = field(
         default=600,
@@ -150,6 +162,8 @@ class Flood:
             return ()
         source, ts = observation.source_key, observation.ts
         what = observation.message.what
+        if observation.accounts_at:
+            source = self._bucket(observation)
         over_any = self.any.charge(source, ts)
         over = over_aor = 0
         if what == _REGISTER:
@@ -174,6 +188,11 @@ class Flood:
 
     def tick(self, now: int) -> None:
         """The buckets leak by themselves."""
+
+    def _bucket(self, observation: Observation) -> int:
+        """One of the buckets of a source: an office has more of them, in proportion to its good registrations."""
+        times = min(1 + observation.accounts_at // self.settings.office, self.settings.office_ceiling)
+        return int(observation.source_key ^ ((observation.account_key or observation.name_key) % times))
 
     def _alerts(self, observation: Observation, over_any: int, over: int, over_aor: int) -> list[Alert]:
         settings = self.settings

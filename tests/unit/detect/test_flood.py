@@ -294,3 +294,23 @@ def test_the_operator_may_make_it_an_alert() -> None:
     )
     one.register(BAD, right=False)
     assert over(one, nonce=nonce_of(one)) == (Verdict.ACCEPT, {REGISTER_SOURCE.slug, REFUSED.slug})
+
+
+def test_an_office_has_room_in_proportion_to_its_good_registrations() -> None:
+    """After a power cut all of its phones come back at once."""
+    one = site(Flood(FloodSettings()))
+    phones = [Guest(str(300 + number), src="198.51.100.9", port=4000 + number) for number in range(40)]
+    for guest in phones:
+        assert one.register(guest).reached
+        one.now += 2
+    assert not [slug for guest in phones for slug in one.register(guest).alerts]
+
+
+def test_a_source_that_nothing_is_known_of_has_none() -> None:
+    one = site(Flood(FloodSettings()))
+    strangers = [Guest(str(300 + number), src="198.51.100.9", port=4000 + number) for number in range(40)]
+    assert {slug for guest in strangers for slug in one.register(guest, right=False).alerts} == {
+        REGISTER_SOURCE.slug,
+        ANY_SOURCE.slug,
+        REFUSED.slug,
+    }
