@@ -27,7 +27,7 @@ from sipsensor.model import (
 from sipsensor.track.challenges import Proof
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sipsensor.model import Observation
 
@@ -118,6 +118,15 @@ class Held(NamedTuple):
         """As 16 bytes."""
         return self.high.to_bytes(8, "big") + self.low.to_bytes(8, "big")
 
+    @property
+    def ends(self) -> tuple[bytes, ...]:
+        """The first and the last address that is cut, or the one."""
+        address = self.address
+        if self.scope != _NETWORK:
+            return (address,)
+        size = 15 if address.startswith(IPV4) else 6
+        return tuple(address[:size] + bytes((fill,)) * (16 - size) for fill in (0, 255))
+
 
 class InForce(NamedTuple):
     """What covers a request: the rule that cut it, the reason of the drop, and the cut that begins anew with it."""
@@ -199,13 +208,19 @@ class Ledger:
             self.spared.put(source, now, now + self.ladder.grace * NANOSECONDS, (now,))
 
     def unban(self, networks: tables.Networks, source_of: Callable[[bytes], int], now: int) -> list[Held]:
-        """Lift and forget every cut of addresses in these networks, and spare their sources. Returns those that were in force.
+        """Lift every cut that lies in these networks as a whole: see ``lift``. Walks the whole ledger."""
+        found = [key for key, held in self.cuts(now, over=True) if all(networks.contains(end) for end in held.ends)]
+        return self.lift(found, source_of, now)
 
-        ``source_of`` makes a source's key of 16 bytes of address. The cut of a network goes only where the whole of it is meant.
+    def lift(self, keys: Iterable[int], source_of: Callable[[bytes], int], now: int) -> list[Held]:
+        """Lift and forget the cuts of these keys, and spare their sources. Returns those that were in force.
+
+        ``source_of`` makes a source's key of 16 bytes of address. A network's sources are not spared.
         """
         lifted = []
-        for key, held in list(self.cuts(now, over=True)):
-            if not all(networks.contains(end) for end in _ends(held)):
+        for key in keys:
+            held = self._held(key, now)
+            if held is None:
                 continue
             self.table.forget(key)
             if held.scope != _NETWORK:
@@ -315,11 +330,3 @@ def _key(scope: int, observation: Observation) -> int:
     if observation.end.behind:
         return int(observation.source_key ^ _SALTS[_NETWORK])
     return int(observation.examined.prefix_key(False, 3, 6) ^ _SALTS[_NETWORK])  # noqa: FBT003 - a compiled function's flag
-
-
-def _ends(held: Held) -> tuple[bytes, ...]:
-    """The first and the last address that is cut."""
-    if held.scope != _NETWORK:
-        return (held.address,)
-    size = 15 if held.address.startswith(IPV4) else 6
-    return tuple(held.address[:size] + bytes((fill,)) * (16 - size) for fill in (0, 255))

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from sipsensor.export.events.build import evidence
 from sipsensor.export.events.text import shown
 from sipsensor.export.recording import record
-from sipsensor.model import NANOSECONDS, Table, Verdict
+from sipsensor.model import NANOSECONDS, Reason, Table, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from sipsensor.fastpath import examine
     from sipsensor.model import Decision
 
+_DROP = Verdict.DROP
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 LINES_MOST = 16
@@ -46,12 +46,13 @@ class Line:
 
     __slots__ = ("alerts", "dropped", "evidence", "first", "last", "reason", "rule")
 
-    def __init__(self, rule: str, reason: str, now: int) -> None:
+    def __init__(self, rule: str, reason: Reason, now: int) -> None:
         self.rule = rule
         self.reason = reason
         self.first = self.last = now
         self.alerts = self.dropped = 0
         self.evidence: dict[str, str | int] = {}
+        """As the detector has it: to be escaped before it is shown."""
 
 
 class Trail:
@@ -60,7 +61,7 @@ class Trail:
     __slots__ = ("dropped", "last", "lines", "packets", "ports", "size", "sure")
 
     def __init__(self, packets: int, now: int) -> None:
-        self.lines: OrderedDict[tuple[str, str], Line] = OrderedDict()
+        self.lines: OrderedDict[tuple[str, Reason], Line] = OrderedDict()
         self.packets: deque[Kept] = deque(maxlen=packets)
         self.ports: OrderedDict[int, int] = OrderedDict()
         self.size = 0
@@ -145,18 +146,19 @@ class Evidence:
     def see(self, examined: examine.Examined, decision: Decision) -> None:
         """One packet and what was decided of it. Cheap where nothing was said of its source."""
         observation = decision.observation
-        told = bool(decision.alerts) or decision.verdict is Verdict.DROP
-        if observation is None:
-            if not told:
-                return
+        told = decision.alerts or decision.verdict is _DROP
+        if observation is not None:
+            key = observation.source_key
+        elif told:
             key = examined.network_key(False)  # noqa: FBT003 - a compiled function's flag
         else:
-            key = observation.source_key
-        ring = next((ring for ring in self._rings if key in ring.trails), None)
-        if ring is None:
+            return
+        plain, sure = self._rings
+        ring = plain if key in plain.trails else sure
+        if ring is sure and key not in sure.trails:
             if not told:
                 return
-            ring = self._rings[0]
+            ring = plain
             ring.older(examined.ts - self._age)
             ring.put(key, Trail(self._packets, examined.ts))
         trail = ring.trails[key]
@@ -164,9 +166,9 @@ class Evidence:
         ring.trails.move_to_end(key)
         if told:
             self._say(trail, examined, decision)
-        if trail.sure and ring is self._rings[0]:
+        if trail.sure and ring is plain:
             trail = ring.take(key)
-            ring = self._rings[1]
+            ring = sure
             ring.put(key, trail)
         ring.keep(
             trail, Kept(examined.data, examined.ts, examined.wire_length, examined.arrival, int(decision.verdict))
@@ -192,30 +194,38 @@ class Evidence:
             ring.older(now - self._age)
 
     def _say(self, trail: Trail, examined: examine.Examined, decision: Decision) -> None:
-        now, dropped = examined.ts, decision.verdict is Verdict.DROP
-        answering = decision.rule.slug if decision.rule and dropped else ""
-        if dropped:
+        now, answering = examined.ts, None
+        if decision.verdict is _DROP:
+            answering = decision.rule
             trail.dropped += 1
-            self._line(trail, answering, str(decision.reason), now).dropped += 1
+            self._line(trail, answering.slug if answering else "", decision.reason, now).dropped += 1
         for alert in decision.alerts:
-            slug = alert.rule.slug
-            line = self._line(trail, slug, str(decision.reason) if slug == answering else "", now)
+            rule = alert.rule
+            line = self._line(trail, rule.slug, decision.reason if rule is answering else Reason.NONE, now)
             line.alerts += 1
-            line.evidence = {shown(key): evidence(value) for key, value in alert.evidence.items()}
-            trail.sure = trail.sure or not alert.rule.spoofable
-        trail.sure = trail.sure or bool(decision.cuts)
+            line.evidence = alert.evidence
+            if not rule.spoofable:
+                trail.sure = True
+        if decision.cuts:
+            trail.sure = True
         observation = decision.observation
         if observation is None:
             return
-        _put(trail.ports, observation.port_key, observation.end.text[1] if observation.end else 0, PORTS_MOST)
+        if observation.port_key not in trail.ports:
+            _put(trail.ports, observation.port_key, observation.end.text[1] if observation.end else 0, PORTS_MOST)
         if observation.account_key and observation.message.account is not None:
             _put(self.names, observation.account_key, shown(observation.message.account), NAMES_MOST)
 
     @staticmethod
-    def _line(trail: Trail, rule: str, reason: str, now: int) -> Line:
-        line = trail.lines.pop((rule, reason), None) or Line(rule, reason, now)
+    def _line(trail: Trail, rule: str, reason: Reason, now: int) -> Line:
+        lines, key = trail.lines, (rule, reason)
+        line = lines.get(key)
+        if line is None:
+            line = Line(rule, reason, now)
+            _put(lines, key, line, LINES_MOST)
+        else:
+            lines.move_to_end(key)
         line.last = now
-        _put(trail.lines, (rule, reason), line, LINES_MOST)
         return line
 
 

@@ -95,13 +95,16 @@ class Orders:
         named = targets.target(targets.word(arguments, "address"))
         aim = named.source
         engine, now = self._sensor.engine, self._clock()
-        ledger = engine.ledger
+        ledger, table = engine.ledger, aim.table
+        # Looking for them walks the whole ledger; packets do not wait for that.
+        cuts = list(ledger.cuts(now, over=True))
+        keys = [key for key, held in cuts if all(table.contains(end) for end in held.ends)]
+        above = [held for _, held in cuts if held.until > now and _covers(held, aim)]
         with self._sensor.between_packets():
             orders = {network: ledger.orders[network] for network in _inside(aim, ledger.orders)}
             for network in orders:
                 ledger.withdraw(network)
-            lifted = ledger.unban(aim.table, lambda address: self._keys.of(address).source, now)
-            above = [held for _, held in ledger.cuts(now) if _covers(held, aim)]
+            lifted = ledger.lift(keys, lambda address: self._keys.of(address).source, now)
             if _is_one(aim) and (lifted or above):
                 ledger.spare(self._keys.of(aim.packed).source, now)
             self._forgive(lifted, now)
@@ -148,11 +151,11 @@ class Orders:
         aim = targets.target(targets.word(arguments, "address"))
         engine, now = self._sensor.engine, self._clock()
         table, standings = aim.table, engine.tracker.standings
+        ports = [key for key, held in standings.all(now) if table.contains(held.address)]
         with self._sensor.between_packets():
             orders = _inside(aim, engine.policy.trust.orders)
             for network in orders:
                 engine.policy.trust.withdraw(network)
-            ports = [key for key, held in standings.all(now) if table.contains(held.address)]
             for key in ports:
                 standings.withdraw(key, now)
             still = [_text(one) for one in engine.policy.trust.orders if aim.inside(targets.network(one))]
@@ -234,8 +237,10 @@ def _inside(aim: Target, orders: dict[str, int]) -> list[str]:
 
 def _covers(held: Held, aim: Target) -> bool:
     """A network's cut that covers this source, and was not lifted with it."""
-    network = lasting.network_text(held.address, Scope.NETWORK)
-    return SCOPES[held.scope] is Scope.NETWORK and aim.inside(targets.network(network))
+    if SCOPES[held.scope] is not Scope.NETWORK:
+        return False
+    network = targets.network(lasting.network_text(held.address, Scope.NETWORK))
+    return aim.inside(network) and aim.network != network
 
 
 def _is_one(aim: Target) -> bool:

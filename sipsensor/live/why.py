@@ -8,6 +8,7 @@ from typing import Any
 
 from sipsensor.control.server import Peer
 from sipsensor.decide.ledger import SCOPES, Held
+from sipsensor.export.events.build import evidence
 from sipsensor.export.events.lasting import address_text, network_text
 from sipsensor.export.events.text import shown
 from sipsensor.export.evidence import Kept, Trail, capture
@@ -57,14 +58,14 @@ class Why:
     # --- an address
 
     def _address(self, named: Target, held: list[Held], now: int) -> dict[str, Any]:
-        engine, evidence = self._sensor.engine, self._sensor.outlets.evidence
+        engine, kept = self._sensor.engine, self._sensor.outlets.evidence
         aim = named.source
         table = aim.table
         ports = [one for _, one in engine.tracker.standings.all(now) if table.contains(one.address)]
         with self._sensor.between_packets():
             keys = self._keys.of(named.packed)
             accounts = engine.tracker.standings.accounts_at(keys.source, now)
-            trail = evidence.trail(keys.source, now)
+            trail = kept.trail(keys.source, now)
             known = [
                 *(trail.ports if trail else ()),
                 *(self._keys.port(one.address, one.port) for one in ports[:LISTED_MOST]),
@@ -122,12 +123,12 @@ class Why:
         }
 
     def _standing(self, held: Stands) -> dict[str, Any]:
-        evidence = self._sensor.outlets.evidence
+        kept = self._sensor.outlets.evidence
         return {
             "address": address_text(held.address),
             "port": held.port,
             "standing": Standing(held.standing).name.lower(),
-            "account": commanded.account_text(held.account, evidence) if held.account else None,
+            "account": commanded.account_text(held.account, kept) if held.account else None,
         }
 
     def _cut(self, held: Held) -> dict[str, Any]:
@@ -149,7 +150,7 @@ class Why:
     # --- an account
 
     def _account(self, name: str, held: list[Held], now: int) -> dict[str, Any]:
-        engine, evidence = self._sensor.engine, self._sensor.outlets.evidence
+        engine, kept = self._sensor.engine, self._sensor.outlets.evidence
         standings = engine.tracker.standings
         all_ports = list(standings.all(now))
         with self._sensor.between_packets():
@@ -159,7 +160,7 @@ class Why:
             cuts = [self._cut(one) for one in held if one.account == key]
         in_force = [cut for cut in cuts if cut["until"] > commanded.seconds(now)]
         return {
-            "account": shown(evidence.name(key) or name),
+            "account": shown(kept.name(key) or name),
             "key": f"{key:016x}",
             "mode": engine.policy.mode.value,
             "known": sources is not None,
@@ -182,12 +183,12 @@ def _said(trail: Trail | None) -> dict[str, Any]:
         "said": [
             {
                 "rule": line.rule,
-                "reason": line.reason,
+                "reason": line.reason.value,
                 "alerts": line.alerts,
                 "dropped": line.dropped,
                 "first": commanded.seconds(line.first),
                 "last": commanded.seconds(line.last),
-                "evidence": line.evidence,
+                "evidence": {shown(key): evidence(value) for key, value in line.evidence.items()},
             }
             for line in lines
         ],

@@ -72,6 +72,8 @@ FIRES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"table": "transactions"},
     ),
     "SipsensorRateLimited": ({"sipsensor_rate_limited_packets_total": "0x100 0+60000x100"}, {}),
+    "SipsensorSafetyNet": ({"sipsensor_safety_net_tripped": "0x100 1x100"}, {}),
+    "SipsensorPhonesGone": ({'sipsensor_standing{standing="trusted"}': "60x100 10x100"}, {"standing": "trusted"}),
     "SipsensorForged": ({'sipsensor_forged_packets_total{queue="strangers"}': "0x115 3x90"}, {}),
     "SipsensorAttackSurge": ({'sipsensor_alerts_total{family="scanner",severity="2"}': "0x1440 0+100x100"}, {}),
 }

@@ -10,7 +10,7 @@ from sipsensor.app import Replay, build_engine
 from sipsensor.config.load import defaults
 from sipsensor.export.evidence import LINES_MOST, PORTS_MOST, Evidence, capture
 from sipsensor.export.recording import FILE_HEADER
-from sipsensor.model import NANOSECONDS, Alert, Decision, Observation, Packet
+from sipsensor.model import NANOSECONDS, Alert, Decision, Observation, Packet, Reason
 from tests.support.engines import Watcher, engine, rule
 from tests.support.packets import LINK_RAW, STRANGER, datagram, message
 from tests.support.scanning import PLAIN
@@ -63,7 +63,7 @@ def test_from_the_first_alert_on_all_packets_are_kept() -> None:
     assert watched.packets() == [datagram(BAD), datagram(message())]
     trail = watched.evidence.trail(key(), 2)
     assert trail is not None
-    line = trail.lines["probe.test.forgeable", "SIGNATURE"]
+    line = trail.lines["probe.test.forgeable", Reason.SIGNATURE]
     assert (line.alerts, line.dropped, line.first, line.last, line.evidence) == (1, 1, 1, 1, {"agent": "bad"})
     assert trail.dropped == 1
 

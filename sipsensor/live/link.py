@@ -1,0 +1,60 @@
+"""What sensor and keeper tell each other, over a pair of sockets that both inherit: changes of the state one way, what the kernel holds the other.
+
+Datagrams of bounded size, never waited for: what does not fit now stays with the sender until its next look. The pair is made by the
+supervisor before it forks, so it outlives each of the two, with what is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+LARGEST = 60_000
+"""Bytes of one datagram."""
+_MOST = 1000
+"""Datagrams that one look takes: the other side may send as fast as it can."""
+
+Message = dict[str, Any]
+"""One of: changes (a list), orders (a list), mode (a text), resync (true), trunks (a list of networks), facts (an object)."""
+
+
+class LinkEnd:
+    """One end of the pair."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._socket.setblocking(False)  # noqa: FBT003
+
+    def send(self, message: Message) -> bool:
+        """False when it does not fit now, or nobody is there. Raises ValueError for a message of more than LARGEST bytes."""
+        text = json.dumps(message, separators=(",", ":")).encode()
+        if len(text) > LARGEST:
+            raise ValueError(f"a message of {len(text)} bytes")
+        with suppress(OSError):
+            return self._socket.send(text) == len(text)
+        return False
+
+    def received(self) -> Iterator[Message]:
+        """The messages that are there. One that cannot be read is left out."""
+        for _ in range(_MOST):
+            try:
+                text = self._socket.recv(LARGEST)
+            except OSError:
+                return
+            if not text:
+                return
+            with suppress(ValueError):
+                message = json.loads(text)
+                if isinstance(message, dict):
+                    yield message
+
+
+class Link:
+    """The pair: ``sensor`` is the sensor's end, ``keeper`` the keeper's."""
+
+    def __init__(self) -> None:
+        ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.sensor, self.keeper = map(LinkEnd, ends)

@@ -1,0 +1,165 @@
+"""The sensor's half of what outlives it: the state that it begins with, and telling the keeper what changed since.
+
+It reads the database before the first packet and never writes it. While packets come, the main thread takes what changed under the engine's
+lock, and sends it from outside.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+from sipsensor.config.settings import Settings
+from sipsensor.engine import Engine
+from sipsensor.fastpath import tables
+from sipsensor.live.link import LinkEnd
+from sipsensor.store import Change, Store, StoreError
+
+BATCH = 150
+"""Changes in one datagram."""
+PENDING_MOST = 262_144
+"""Changes that wait for a keeper. Above it they are forgotten, and all is told anew once he is back."""
+
+
+class Facts(NamedTuple):
+    """What the keeper says of the kernel and the database."""
+
+    blocked: int = 0
+    """Elements in the sets of blocked sources."""
+    trusted: int = 0
+    enforcement_errors: int = 0
+    store_errors: int = 0
+    last_error: str = ""
+
+
+def seed_of(settings: Settings, say: Callable[[str], None]) -> bytes | None:
+    """The key of the hashes of the database, or None where there is no database: then nothing outlives the sensor."""
+    if not settings.state.database:
+        return None
+    try:
+        store = Store(settings.state.database, settings.state.history)
+    except StoreError as error:
+        say(f"{error}; nothing outlives this run")
+        return None
+    try:
+        if store.notice:
+            say(store.notice)
+        return store.seed
+    finally:
+        store.close()
+
+
+class Memory:
+    """What the engine's tables, the operator's orders and the mode were, and what became of them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        end: LinkEnd,
+        between_packets: Callable[[], AbstractContextManager[object]],
+        say: Callable[[str], None],
+    ) -> None:
+        self.facts = Facts()
+        self._settings = settings
+        self._engine = engine
+        self._end = end
+        self._between = between_packets
+        self._say = say
+        self._pending: dict[tuple[str, int], Change] = {}
+        self._anew: list[str] = []
+        self._orders: list[tuple[str, str, int]] | None = None
+        self._mode = ""
+
+    def load(self, seed: bytes | None) -> None:
+        """Fill the tables with what was written last. What ran out, or does not fit the tables of this version, is left out."""
+        if seed is None:
+            return
+        now = time.time_ns()
+        try:
+            store = Store(self._settings.state.database, self._settings.state.history)
+        except StoreError as error:
+            self._say(str(error))
+            return
+        try:
+            if store.seed == seed:  # else it was made anew meanwhile, and its keys are others
+                self._fill(store, now)
+        except StoreError as error:
+            self._say(str(error))
+        finally:
+            store.close()
+        self._anew = list(self._tables())
+
+    def look(self) -> None:
+        """Tell the keeper what changed, hear what he says."""
+        for message in self._end.received():
+            self._hear(message)
+        self._collect()
+        self._send()
+
+    # --- inside
+
+    def _tables(self) -> Mapping[str, tables.Records]:
+        return {**self._engine.tracker.standings.kept(), **self._engine.ledger.kept()}
+
+    def _fill(self, store: Store, now: int) -> None:
+        for name, table in self._tables().items():
+            for key, until, rank, numbers in store.entries(name, now):
+                table.put(key, now, until, numbers, rank)
+        for order in store.orders(now):
+            held = self._engine.ledger.ban if order.kind == "ban" else self._engine.policy.trust.trust
+            try:
+                held(order.network, order.until)
+            except ValueError:
+                self._say(f"state.database: {order.network!r} is no network; this order is left out")
+
+    def _hear(self, message: Mapping[str, object]) -> None:
+        if message.get("resync"):
+            self._anew = list(self._tables())
+            self._orders, self._mode = None, ""
+        trunks = message.get("trunks")
+        if isinstance(trunks, list):
+            networks = tables.Networks(trunks)
+            with self._between():
+                self._engine.policy.trust.trunks = networks
+        facts = message.get("facts")
+        if isinstance(facts, list):
+            self.facts = Facts(*facts)
+
+    def _collect(self) -> None:
+        """Under the engine's lock, so only as much as has to be: one whole table at a look, and what changed in all."""
+        now = time.time_ns()
+        with self._between():
+            found = [Change(name, *entry) for name, table in self._tables().items() for entry in table.changes()]
+            if self._anew:
+                name = self._anew.pop()
+                found += [Change(name, *entry) for entry in self._tables()[name].entries(now)]
+        for change in found:
+            self._pending[change.table, change.key] = change
+        if len(self._pending) > PENDING_MOST:
+            self._pending.clear()
+            self._anew = list(self._tables())
+
+    def _send(self) -> None:
+        while self._pending:
+            keys = list(self._pending)[:BATCH]
+            if not self._end.send({"changes": [self._pending[key] for key in keys]}):
+                return
+            for key in keys:
+                del self._pending[key]
+        engine = self._engine
+        orders = sorted(
+            [("ban", *order) for order in engine.ledger.orders.items()]
+            + [("trust", *order) for order in engine.policy.trust.orders.items()]
+        )
+        if orders != self._orders and self._end.send({"orders": orders[:_ORDERS_MOST]}):
+            self._orders = orders
+        mode = engine.policy.mode.value
+        if mode != self._mode and self._end.send({"mode": mode}):
+            self._mode = mode
+
+
+_ORDERS_MOST = 500
+"""Orders that one datagram holds."""
