@@ -6,6 +6,8 @@ judging packets is what it is for.
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol
@@ -22,6 +24,9 @@ from sipsensor.live.page import Number
 from sipsensor.live.posture import Posture
 from sipsensor.live.status import Watch
 from sipsensor.live.why import Why
+
+FORGET = 60
+"""Seconds between two looks for evidence that is too old."""
 
 
 class ServedEvents(EventNumbers, Events, Protocol):
@@ -74,9 +79,14 @@ def serve_control(sensor: Served, edges: ExitStack, say: Callable[[str], object]
     posture = Posture(sensor)
     watch = Watch(sensor)
 
+    ticks = itertools.count(1)
+
     def tick() -> None:
         try:
             posture.tick()
+            if next(ticks) % FORGET == 0:
+                with sensor.between_packets():
+                    sensor.outlets.evidence.tick(time.time_ns())
         finally:
             watch.sample()
 
