@@ -1,4 +1,5 @@
-"""What sensor and keeper tell each other, over a pair of sockets that both inherit: changes of the state one way, what the kernel holds the other.
+"""What sensor and keeper tell each other, over a pair of sockets that both inherit: changes of the state one way, what the kernel
+holds the other.
 
 Datagrams of bounded size, never waited for: what does not fit now stays with the sender until its next look. The pair is made by the
 supervisor before it forks, so it outlives each of the two, with what is in it.

@@ -1,0 +1,181 @@
+"""The keeper's half of what outlives a sensor: it writes the database, and brings the kernel's sets to what the state says.
+
+All of it may wait for a disk or a tool; no packet waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from sipsensor.config.settings import Enforcer, Settings
+from sipsensor.enforce.rules import RulesError
+from sipsensor.enforce.rules.tools import run
+from sipsensor.enforce.sets import Desired, KernelSets
+from sipsensor.fastpath import tables
+from sipsensor.live.link import LinkEnd
+from sipsensor.live.memory import Facts
+from sipsensor.live.names import Trunks
+from sipsensor.model import Mode
+from sipsensor.store import Change, Order, Store, StoreError
+
+RETRY = 30.0
+"""Seconds between two tries to open the database."""
+EXPIRE = 3600.0
+UNWRITTEN_MOST = 262_144
+"""Changes kept for a database that cannot be written; the oldest go first."""
+STAY_WITHIN = 0.5
+"""Seconds that one look may take for the kernel's sets."""
+
+
+def _nft(script: str) -> str | None:
+    try:
+        return run(["nft", "-f", "-"], script)
+    except RulesError as error:
+        return str(error)
+
+
+class Keeping:
+    """What the sensor tells, written down and made real. ``say`` gets lines for the operator."""
+
+    def __init__(self, settings: Settings, end: LinkEnd, say: Callable[[str], None]) -> None:
+        network, trust = settings.network, settings.trust
+        self.trunks = Trunks(trust.trunks)
+        self.trusts: tuple[str, ...] = ()
+        """Networks that the operator trusts by order."""
+        self.sets = KernelSets(_nft if settings.bans.enforcer is Enforcer.NFTABLES else None)
+        self._settings = settings
+        self._end = end
+        self._say = say
+        self._spared = (*trust.allowlist, *network.protected, *network.public, *network.proxies)
+        self._desired = Desired(tables.Networks(list(self._spared)))
+        self._mode = settings.mode
+        self._store: Store | None = None
+        self._store_errors = 0
+        self._last_error = ""
+        self._due = self._expire_due = 0.0
+        self._unwritten: dict[tuple[str, int], Change] = {}
+        self._orders: list[Order] | None = None
+        self._told: tuple[object, ...] = ()
+        self._resynced = False
+
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """Networks that belong into the trusted queue besides the allowlist: trunks, and whom the operator trusts."""
+        return (*self.trunks.networks, *self.trusts)
+
+    def start(self, stop: threading.Event) -> None:
+        """Begin: names are looked up, and the sensor is asked for all that it has."""
+        self.trunks.start(stop)
+        self._resynced = self._end.send({"resync": True})
+
+    def look(self, *, anew: bool = False) -> None:
+        """Hear what changed, write it, make it real. ``anew``: the kernel's rules were put back, and their sets may be empty."""
+        if not self._resynced:
+            self._resynced = self._end.send({"resync": True})
+        for message in self._end.received():
+            with suppress(TypeError, ValueError, KeyError):  # of a sensor of another version
+                self._hear(message)
+        self._write()
+        if anew:
+            self.sets.forget()
+        self._make_real()
+        self._tell()
+
+    def close(self) -> None:
+        """Write what came last, and give the database back."""
+        for message in self._end.received():
+            with suppress(TypeError, ValueError, KeyError):
+                self._hear(message)
+        self._write()
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    # --- inside
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        for table, key, until, rank, numbers in message.get("changes", ()):
+            change = Change(str(table), int(key), int(until), int(rank), tuple(map(int, numbers)))
+            self._unwritten[change.table, change.key] = change
+            self._desired.told(change.table, change.key, change.until, change.numbers)
+        if "orders" in message:
+            self._orders = [Order(str(kind), str(network), int(until)) for kind, network, until in message["orders"]]
+            self._desired.bans = {order.network: order.until for order in self._orders if order.kind == "ban"}
+            self.trusts = tuple(order.network for order in self._orders if order.kind == "trust")
+        if "mode" in message:
+            self._mode = Mode(message["mode"])
+
+    def _write(self) -> None:
+        if not self._settings.state.database:
+            self._unwritten.clear()
+            return
+        while len(self._unwritten) > UNWRITTEN_MOST:
+            del self._unwritten[next(iter(self._unwritten))]
+        store = self._opened()
+        if store is None:
+            return
+        now = time.time_ns()
+        try:
+            if self._unwritten:
+                store.write(list(self._unwritten.values()), now)
+                self._unwritten.clear()
+            if self._orders is not None:
+                store.keep_orders(self._orders)
+                self._orders = None
+            if time.monotonic() >= self._expire_due:
+                self._expire_due = time.monotonic() + EXPIRE
+                store.expire(now)
+        except StoreError as error:
+            self._failed(error)
+
+    def _opened(self) -> Store | None:
+        if self._store is None and time.monotonic() >= self._due:
+            try:
+                self._store = Store(self._settings.state.database, self._settings.state.history)
+            except StoreError as error:
+                self._failed(error)
+            else:
+                if self._store.notice:
+                    self._say(self._store.notice)
+        return self._store
+
+    def _failed(self, error: StoreError) -> None:
+        """Said when it begins, and tried again: nothing that came meanwhile is lost as long as there is room."""
+        self._store_errors += 1
+        if str(error) != self._last_error:
+            self._say(str(error))
+        self._last_error = str(error)
+        self._due = time.monotonic() + RETRY
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def _make_real(self) -> None:
+        self._desired.spared = tables.Networks([*self._spared, *self.trunks.networks, *self.trusts])
+        began = time.monotonic()
+        now = time.time_ns()
+        wanted = self._desired.elements(now, block=self._mode is Mode.ENFORCE)
+        errors = self.sets.errors
+        while (
+            not self.sets.apply(wanted, now) and time.monotonic() - began < STAY_WITHIN and self.sets.errors == errors
+        ):
+            pass
+        if self.sets.errors > errors and self.sets.complaint != self._last_error:
+            self._last_error = self.sets.complaint
+            self._say(f"the kernel's sets: {self.sets.complaint}; the sensor itself drops what is cut")
+
+    def _tell(self) -> None:
+        held = self.sets.held
+        blocked = sum(element.set.startswith("blocked") for element in held)
+        facts = Facts(blocked, len(held) - blocked, self.sets.errors, self._store_errors, self._last_error)
+        if facts != self._told and self._end.send({"facts": [*facts[:-1], facts.last_error[:500]]}):
+            self._told = facts
+        trunks = self.trunks.networks
+        if trunks != self._trunks_told and self._end.send({"trunks": list(trunks)}):
+            self._trunks_told = trunks
+
+    _trunks_told: tuple[str, ...] = ()
