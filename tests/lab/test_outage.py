@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -161,6 +163,46 @@ def test_a_sensor_that_hangs_is_replaced_and_every_packet_is_accounted_for(groun
         # What waited of strangers is dropped by the default settings: each dropped packet is a lost request or a lost answer.
         assert heard["strangers"].lost == accounts["strangers"]["dropped unjudged"] > 20
         assert "made no progress" in running.said
+
+
+SHUTTING = """
+import os, socket, time
+from sipsensor.sources.nfqueue import AbandonedQueue, BoundQueue, state
+end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+end.bind(("127.0.0.1", 5099))
+end.settimeout(20)
+def until(seen):
+    deadline = time.monotonic() + 20
+    while not seen(state(5099)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return seen(state(5099))
+queue = BoundQueue(5099, 100, fail_open={first})
+taken = AbandonedQueue(5099, os.dup(queue.fd))
+end.sendto(b"waits", ("127.0.0.1", 5099))
+assert until(lambda seen: seen.waiting == 1)
+taken.shut(accept={coming})
+end.sendto(b"comes", ("127.0.0.1", 5099))
+if {coming}:
+    assert end.recv(100) == b"comes"
+assert until(lambda seen: seen == (1, {dropped}, 0)), state(5099)
+assert taken.answer(0, accept=True) == 1
+assert end.recv(100) == b"waits"
+assert until(lambda seen: seen == (0, {dropped}, 0)), state(5099)
+taken.close()
+assert state(5099) is None
+"""
+
+
+@pytest.mark.parametrize("coming", [True, False])
+def test_nothing_enters_a_queue_that_is_taken_over(lab: Network, coming: bool) -> None:  # noqa: FBT001
+    # What it does with a packet when full was the other thing before.
+    code = SHUTTING.format(first=not coming, coming=coming, dropped=int(not coming))
+    rule = "INPUT -i lo -p udp --dport 5099 -j NFQUEUE --queue-num 5099 --queue-bypass"
+    lab.gateway.run(f"iptables -w -I {rule}")
+    try:
+        lab.gateway.run(f"{sys.executable} -c {shlex.quote(code)}")
+    finally:
+        lab.gateway.run(f"iptables -w -D {rule}")
 
 
 def test_what_waits_for_a_sensor_that_is_killed_is_lost_and_counted(ground: Field, folder: Path) -> None:
