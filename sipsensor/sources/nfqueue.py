@@ -205,15 +205,19 @@ def _bind(number: int, length: int) -> Any:  # noqa: ANN401
     queue = None
     try:
         queue = NetfilterQueue()
-        queue.bind(number, _unused, max_len=length)
+        queue.bind(number, _pass, max_len=length)
     except OSError as error:
         del queue
         raise QueueError(_why(number, error)) from None
     return queue
 
 
-def _unused(_packet: object) -> None:
-    """The library wants a callback; its loop is never run."""
+def _pass(packet: Any) -> None:  # noqa: ANN401
+    """A packet that came while the library still waited for the kernel's answer to its last setting.
+
+    It passes, as all did until then; unanswered it would wait until the queue goes. The library's loop is never run.
+    """
+    packet.accept()
 
 
 def _why(number: int, error: OSError) -> str:
