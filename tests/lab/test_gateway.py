@@ -98,7 +98,7 @@ def test_interfaces_that_come_back_do_not_make_the_pbx_a_forger(lab: Network, fo
     text = GATEWAY + 'inside = ["inner"]\n'
     with sensor(lab.gateway, folder, text) as running:
         lab.replace_inner_link()
-        wait_for(lambda: "the inside interfaces are now" in running.said, 5, "the new interface")
+        wait_for(lambda: "the inside interfaces are now" in running.said, 20, "the new interface")
         lab.forget_arrivals()
         Phones(lab.outside, 4, folder).register("201", 5090)
         assert lab.arrived(PHONE[4]) == 2
@@ -133,9 +133,9 @@ def test_a_network_whose_route_is_gone_does_not_make_strangers_of_the_default_ro
             # What is forged makes the keeper look up the routes at once.
             lab.outside.run(f"{SEND} {PBX[4]} forged-200 --from 10.71.2.9")
             looks = running.metric("sipsensor_rules_looks_total")
-            wait_for(lambda: running.metric("sipsensor_rules_looks_total") >= looks + 3, 10, "three looks")
+            wait_for(lambda: running.metric("sipsensor_rules_looks_total") >= looks + 3, 30, "three looks")
             lab.outside.run(f"{SEND} {PBX[4]} scanner")
-            wait_for(lambda: running.metric('sipsensor_drops_total{reason="SIGNATURE"}') == 1, 5, "the scanner's drop")
+            wait_for(lambda: running.metric('sipsensor_drops_total{reason="SIGNATURE"}') == 1, 20, "the scanner's drop")
             assert lab.arrived(ATTACKER[4]) == 0
             assert running.stop() == 0
             assert "follow the interfaces" not in running.said

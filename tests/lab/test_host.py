@@ -45,7 +45,7 @@ def test_the_rules_that_an_operator_is_told_to_add_do_the_same(lab: Network, fol
     before = mangle(lab.pbx)
     with sensor(lab.pbx, folder, HOST + '[queue]\nrules = "none"\n') as running:
         assert mangle(lab.pbx) == before
-        wait_for(lambda: "they are yours to mend: sipsensor rules print" in running.said, 5, "what to do")
+        wait_for(lambda: "they are yours to mend: sipsensor rules print" in running.said, 20, "what to do")
         (folder / "rules.sh").write_text(lab.pbx.run(f"{COMMAND} rules print --config {folder}/sipsensor.toml"))
         try:
             lab.pbx.run(f"sh {folder}/rules.sh")

@@ -95,7 +95,7 @@ def add_up(ground: Field, running: Running, before: dict[str, int]) -> dict[str,
         return bool(accounts) and all(2 * each["arrived"] == sum(each.values()) for each in accounts.values())
 
     try:
-        wait_for(complete, 15, "every packet in a counter")
+        wait_for(complete, 40, "every packet in a counter")
     except AssertionError as error:
         raise AssertionError(f"{error}: {accounts}, {running.said}") from None
     return accounts
@@ -282,7 +282,7 @@ def test_sudden_death_under_load_costs_no_trusted_packet_more_than_a_second(
                 flag.touch()
                 # A change of the ruleset makes the keeper look with its tools.
                 ground.network.gateway.run("nft add table inet another")
-                wait_for(lambda: bool(hung_tool(running)), 10, "a tool that hangs")
+                wait_for(lambda: bool(hung_tool(running)), 30, "a tool that hangs")
                 tool = hung_tool(running)
             for process in doomed(running, victims):
                 os.kill(process, signal.SIGKILL)
@@ -300,11 +300,11 @@ def test_sudden_death_under_load_costs_no_trusted_packet_more_than_a_second(
             if victims == "keeper":
                 for each in heard.values():
                     each.assert_nothing_lost()
-                wait_for(lambda: "the keeper of the rules was killed" in running.said, 5, "the next keeper")
-                wait_for(lambda: samples(running)["sipsensor_rules_in_place"] == 1, 10, "the rules")
+                wait_for(lambda: "the keeper of the rules was killed" in running.said, 20, "the next keeper")
+                wait_for(lambda: samples(running)["sipsensor_rules_in_place"] == 1, 30, "the rules")
             if victims == "sensor":
-                wait_for(lambda: "it is started again" in running.said, 5, "the next sensor")
-                wait_for(lambda: samples(running)["sipsensor_sensor_restarts_total"] == 1, 10, "its metrics")
+                wait_for(lambda: "it is started again" in running.said, 20, "the next sensor")
+                wait_for(lambda: samples(running)["sipsensor_sensor_restarts_total"] == 1, 30, "its metrics")
         finally:
             if tool:
                 with suppress(ProcessLookupError):
@@ -326,7 +326,7 @@ def test_a_sensor_killed_in_a_flood_comes_back_and_the_trusted_notice_nothing(gr
             phones.kill()
         assert heard.lost <= 5, heard
         assert heard.longest_gap_ms < 1000, heard
-        wait_for(lambda: samples(running)["sipsensor_sensor_restarts_total"] == 1, 10, "the next sensor's metrics")
+        wait_for(lambda: samples(running)["sipsensor_sensor_restarts_total"] == 1, 30, "the next sensor's metrics")
         assert of_lane(samples(running), "sipsensor_packets_total", "trusted") > 100
 
 
@@ -365,7 +365,7 @@ def test_a_flushed_ruleset_is_back_within_five_seconds_and_the_gap_shows(ground:
             assert before["sipsensor_rules_in_place"] == 1
             start = time.monotonic()
             gateway.run("nft flush ruleset")
-            wait_for(lambda: samples(running)["sipsensor_rules_put_back_total"] == 1, 10, "the rules")
+            wait_for(lambda: samples(running)["sipsensor_rules_put_back_total"] == 1, 30, "the rules")
             took = time.monotonic() - start
 
         heard = both(ground, Load(rate=25, seconds=8), flush)
