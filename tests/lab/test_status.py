@@ -54,7 +54,7 @@ def test_it_tells_of_traffic_while_it_flows(lab: Network, folder: Path) -> None:
             said = ask(running)
             code, text = lab.gateway.attempt(f"{COMMAND} status --config {folder}/sipsensor.toml")
         finally:
-            assert stream.wait(30) == 0
+            assert stream.wait(120) == 0
         assert said["troubles"] == []
         assert (said["mode"], said["placement"], said["protected"]) == (
             "enforce",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.network import ATTACKER, PBX, Namespace, Network, wait_for
+from tests.lab.network import ATTACKER, PBX, Namespace, Network, wait_equal, wait_for
 from tests.lab.pbx import Phones
 from tests.lab.sensor import COMMAND, GATEWAY, Running, bound, mangle, sensor
 
@@ -98,7 +98,7 @@ def flows(lab: Network, folder: Path) -> None:
     lab.outside.run(f"{SEND} {PBX[4]} scanner")
     assert lab.arrived(ATTACKER[4]) == 0
     lab.outside.run(f"{SEND} {PBX[4]} lawful")
-    assert lab.arrived(ATTACKER[4]) == 1
+    wait_equal(lambda: lab.arrived(ATTACKER[4]), 1, "the lawful one")
     Phones(lab.outside, 4, folder).register("201", 5094)
 
 
