@@ -5,6 +5,7 @@ from __future__ import annotations
 from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Fallback, Placement, Settings
 from sipsensor.enforce.rules import KernelPlan
+from sipsensor.live.page import Lane
 from sipsensor.model import Mode
 from sipsensor.sources.interfaces import inside_names
 
@@ -23,7 +24,6 @@ def kernel_plan(settings: Settings) -> KernelPlan:
     # Only where somebody is named: on a host, public addresses alone must not take the place of "every own address".
     protected = (*network.protected, *network.public) if network.protected else ()
     overflow = Fallback.ACCEPT if observe else failure.on_full[0]
-    strangers, trusted = (observe or fallback is Fallback.ACCEPT for fallback in failure.on_death)
     return KernelPlan(
         placement="gateway" if gateway else "host",
         queue=queue.first,
@@ -31,11 +31,16 @@ def kernel_plan(settings: Settings) -> KernelPlan:
         protected=protected,
         inside=_quotable(inside_names(network.inside, network.protected)) if gateway else (),
         trusted=settings.trust.allowlist,
-        bypass=(strangers, trusted),
+        bypass=(accepts_unserved(settings, Lane.STRANGERS), accepts_unserved(settings, Lane.TRUSTED)),
         rate=queue.stranger_rate,
         overflow="accept" if overflow is Fallback.ACCEPT else "drop",
         mark=queue.mark,
     )
+
+
+def accepts_unserved(settings: Settings, lane: Lane) -> bool:
+    """Whether packets of a lane pass while nobody serves its queue: always in observe mode, else by ``failure.on_death``."""
+    return settings.mode is Mode.OBSERVE or settings.failure.on_death[lane] is Fallback.ACCEPT
 
 
 def _quotable(names: tuple[str, ...]) -> tuple[str, ...]:

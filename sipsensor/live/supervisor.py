@@ -17,8 +17,9 @@ from sipsensor.live.child import SIGNALS, Child
 from sipsensor.live.keeper import Keeper
 from sipsensor.live.notify import Notifier
 from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number, Page, State
+from sipsensor.live.plan import accepts_unserved
 from sipsensor.live.sensor import Sensor, accepts_unjudged
-from sipsensor.live.takeover import take_over
+from sipsensor.live.takeover import Accept, take_over
 from sipsensor.sources.nfqueue import state
 
 TICK = 0.1
@@ -209,7 +210,9 @@ class Supervisor:
         self.page[Number.HANGS] += 1
         self._taken = self.sensor.process
         queues = {lane: self.settings.queue.first + lane for lane in Lane}
-        accept = {lane: accepts_unjudged(self.settings, lane) for lane in Lane}
+        accept = {
+            lane: Accept(accepts_unjudged(self.settings, lane), accepts_unserved(self.settings, lane)) for lane in Lane
+        }
         # Until all of it is answered and noted, the numbers do not fit together, and the keeper reckons with none.
         self.page[Number.SENSOR_STATE] = State.ENDING
         answered = take_over(self.sensor.process, queues, self.page, accept, self._see_losses)

@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from sipsensor.live.page import Lane, LaneNumber, Page
 from sipsensor.sources.nfqueue import AbandonedQueue
@@ -24,8 +25,21 @@ STANDSTILL = 0.2
 """Seconds that a killed process gets to stop answering packets itself."""
 
 
+class Accept(NamedTuple):
+    """Which packets of a lane pass that nobody judges; the others are dropped."""
+
+    waiting: bool
+    """Those that wait for the sensor that hangs."""
+    coming: bool
+    """Those that come from now on: as the rules do it once the queue is free."""
+
+
 def take_over(
-    process: int, queues: Mapping[Lane, int], page: Page, accept: Mapping[Lane, bool], before_close: Callable[[], None]
+    process: int,
+    queues: Mapping[Lane, int],
+    page: Page,
+    accept: Mapping[Lane, Accept],
+    before_close: Callable[[], None],
 ) -> int:
     """Kill a sensor and answer what waits in its ``queues`` (by lane: the queue's number), each lane as ``accept`` says.
 
@@ -38,7 +52,7 @@ def take_over(
     deadline = time.monotonic() + STANDSTILL
     while _alive(process) and time.monotonic() < deadline:
         time.sleep(0.005)
-    answered = sum(_answer(queue, page, lane, accept=accept[lane]) for lane, queue in borrowed.items())
+    answered = sum(_answer(queue, page, lane, accept[lane]) for lane, queue in borrowed.items())
     before_close()
     for queue in borrowed.values():
         queue.close()
@@ -73,11 +87,12 @@ def _alive(process: int) -> bool:
     return False
 
 
-def _answer(queue: AbandonedQueue, page: Page, lane: Lane, *, accept: bool) -> int:
+def _answer(queue: AbandonedQueue, page: Page, lane: Lane, accept: Accept) -> int:
+    queue.shut(accept=accept.coming)
     numbers = page.lane(lane)
     stuck = max(0, numbers[LaneNumber.RECEIVED] - numbers[LaneNumber.ANSWERED])
     uncounted = max(0, numbers[LaneNumber.TAKEN] - numbers[LaneNumber.RECEIVED])
-    unread = queue.answer(numbers[LaneNumber.LAST_ID], accept=accept) + uncounted
-    numbers[LaneNumber.STUCK_ACCEPTED if accept else LaneNumber.STUCK_DROPPED] += stuck
-    numbers[LaneNumber.UNJUDGED_ACCEPTED if accept else LaneNumber.UNJUDGED_DROPPED] += stuck + unread
+    unread = queue.answer(numbers[LaneNumber.LAST_ID], accept=accept.waiting) + uncounted
+    numbers[LaneNumber.STUCK_ACCEPTED if accept.waiting else LaneNumber.STUCK_DROPPED] += stuck
+    numbers[LaneNumber.UNJUDGED_ACCEPTED if accept.waiting else LaneNumber.UNJUDGED_DROPPED] += stuck + unread
     return stuck + unread

@@ -95,6 +95,15 @@ class AbandonedQueue:
         self.number = number
         self._socket = socket.socket(fileno=descriptor)
 
+    def shut(self, *, accept: bool) -> None:
+        """No packet enters any more: what comes passes (``accept``) or is dropped and counted by the kernel, as at a queue that is full.
+
+        Without it, what comes between the last answer and the end of the queue would be dropped, and counted nowhere.
+        """
+        flags = struct.pack(">I", _FAIL_OPEN if accept else 0)
+        self._send(_MSG_CONFIG, _attribute(_CFG_MASK, struct.pack(">I", _FAIL_OPEN)) + _attribute(_CFG_FLAGS, flags))
+        self._send(_MSG_CONFIG, _attribute(_CFG_QUEUE_MAXLEN, struct.pack(">I", 0)))
+
     def answer(self, last_id: int, *, accept: bool) -> int:
         """Answer what the reader received up to ``last_id``, and what it did not; returns how many packets it had not received."""
         deadline = time.monotonic() + self.ROUNDS
@@ -196,15 +205,19 @@ def _bind(number: int, length: int) -> Any:  # noqa: ANN401
     queue = None
     try:
         queue = NetfilterQueue()
-        queue.bind(number, _unused, max_len=length)
+        queue.bind(number, _pass, max_len=length)
     except OSError as error:
         del queue
         raise QueueError(_why(number, error)) from None
     return queue
 
 
-def _unused(_packet: object) -> None:
-    """The library wants a callback; its loop is never run."""
+def _pass(packet: Any) -> None:  # noqa: ANN401
+    """A packet that came while the library still waited for the kernel's answer to its last setting.
+
+    It passes, as all did until then; unanswered it would wait until the queue goes. The library's loop is never run.
+    """
+    packet.accept()
 
 
 def _why(number: int, error: OSError) -> str:

@@ -28,6 +28,7 @@ cdef class Pump:
     cdef uint8_t _buffer[BUFFER]
 
     cdef Py_ssize_t _receive(self, int wait) noexcept nogil
+    cdef void _take(self, Cursor datagram) noexcept nogil
     cdef void _count(self, bint is_udp) noexcept nogil
     cdef void _answer(self, uint32_t packet_id, bint drop) noexcept nogil
     cdef bint _is_inside(self, uint32_t interface) noexcept nogil

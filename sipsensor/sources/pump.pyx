@@ -82,6 +82,20 @@ cdef int64_t stamp():
     return now
 
 
+cdef int64_t _id_of(Cursor attributes) noexcept nogil:
+    """The kernel's id of the packet that these attributes describe; -1 where it is not there."""
+    cdef uint32_t start = 0
+    cdef int64_t size
+    while start < attributes.size:
+        size = host16(attributes, start)
+        if size < 4 or size > attributes.size - start:
+            return -1
+        if host16(attributes, start + 2) & 0x3FFF == NFQA_PACKET_HDR:
+            return be32(part(attributes, start + 4, <uint32_t> size - 4), 0)
+        start += (<uint32_t> size + 3) & ~<uint32_t> 3
+    return -1
+
+
 def now():
     """The time that the next packet would be stamped with, in ns since the epoch."""
     return stamp()
@@ -157,6 +171,7 @@ cdef class Pump:
                 self._numbers[LOOPS] += 1
                 got = self._receive(0 if stopping else WAKE)
                 if got > 0:
+                    self._take(cursor_over(self._buffer, got))
                     self._came = _clock(CLOCK_MONOTONIC)
                     if self._first:
                         self._turns.urgent = True
@@ -175,8 +190,10 @@ cdef class Pump:
             self._maybe_tick()
 
     def feed(self, bytes datagram not None):
+        cdef Cursor whole = cursor_over(<const char *> datagram, len(datagram))
+        self._take(whole)
         self._came = _clock(CLOCK_MONOTONIC)
-        self._datagram(cursor_over(<const char *> datagram, len(datagram)))
+        self._datagram(whole)
 
     cdef Py_ssize_t _receive(self, int wait) noexcept nogil:
         """One datagram into the buffer: its size, 0 when none came in `wait` ms, IGNORED, or IGNORED less an errno."""
@@ -202,6 +219,21 @@ cdef class Pump:
                 return IGNORED
         return 0
 
+    cdef void _take(self, Cursor datagram) noexcept nogil:
+        """Note a datagram's packets, before anything is waited for: who takes the queue over finds them in the socket or in the numbers."""
+        cdef uint32_t start = 0
+        cdef int64_t size, packet_id
+        while start < datagram.size:
+            size = host32(datagram, start)
+            if size < HEADER or size > datagram.size - start:
+                return
+            if host16(datagram, start + 4) == TYPE_PACKET:
+                packet_id = _id_of(part(part(datagram, start, <uint32_t> size), HEADER + GENERIC, <uint32_t> size))
+                if packet_id >= 0:
+                    self._numbers[LAST_ID] = <uint64_t> packet_id
+                    self._numbers[TAKEN] += 1
+            start += (<uint32_t> size + 3) & ~<uint32_t> 3
+
     cdef int _datagram(self, Cursor datagram) except -1:
         """Every netlink message of a datagram."""
         cdef uint32_t start = 0
@@ -225,7 +257,8 @@ cdef class Pump:
     cdef int _packet(self, Cursor attributes) except -1:
         """Reads one packet's attributes, and answers it."""
         cdef uint32_t start = 0
-        cdef int64_t size, kind, packet_id = -1, indev = 0, whole = -1
+        cdef int64_t size, kind, indev = 0, whole = -1
+        cdef int64_t packet_id = _id_of(attributes)
         cdef int hook = -1
         cdef Cursor value, packet = part(attributes, 0, 0)
         cdef bint drop
@@ -237,7 +270,6 @@ cdef class Pump:
                 break
             value = part(attributes, start + 4, <uint32_t> size - 4)
             if kind == NFQA_PACKET_HDR:
-                packet_id = be32(value, 0)
                 hook = at(value, 6)
             elif kind == NFQA_IFINDEX_INDEV:
                 indev = be32(value, 0)
@@ -250,8 +282,6 @@ cdef class Pump:
             self.netlink_errors += 1
             return 0
         self.packets += 1
-        self._numbers[LAST_ID] = <uint64_t> packet_id
-        self._numbers[TAKEN] += 1
         whole = packet.size if whole < packet.size else whole
         self.packet_bytes += <uint64_t> whole
         if whole > packet.size:

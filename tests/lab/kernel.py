@@ -15,7 +15,7 @@ from scapy.layers.inet import IP, TCP, UDP, fragment
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.packet import Packet, Raw
 
-from tests.lab.network import Namespace
+from tests.lab.network import ATTACKER, PBX, Namespace
 from tests.lab.sensor import COMMAND, config
 
 FOLDER = Path(__file__).parent
@@ -74,9 +74,11 @@ def rules(space: Namespace, folder: Path, text: str, mode: str = "enforce") -> I
         assert status == 0, printed
 
 
-def send(space: Namespace, *packets: Packet) -> None:
-    """Send IP packets as they are."""
-    space.run(f"python3 {FOLDER}/raw.py " + " ".join(bytes(packet).hex() for packet in packets))
+def send(space: Namespace, *packets: Packet, echo: bool = True) -> None:
+    """Send IP packets as they are, and wait until every rule on their way has met them; not so without ``echo``, by which that is known."""
+    # One of the ends is the sender's own, which costs nothing.
+    ends = ",".join([*ATTACKER.values(), *PBX.values()] if echo else [])
+    space.run(f"python3 {FOLDER}/raw.py '{ends}' " + " ".join(bytes(packet).hex() for packet in packets))
 
 
 def saved(space: Namespace) -> dict[str, list[str]]:

@@ -194,3 +194,22 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds} s")
         time.sleep(0.02)
+
+
+def wait_equal(read: Callable[[], object], wanted: object, what: str, seconds: float = 20) -> None:
+    """Until ``read()`` is ``wanted``. Raises AssertionError with what it is instead after ``seconds``: packets take their time on a busy machine.
+
+    What raises an AssertionError in it is no reading yet.
+    """
+    found: object = "nothing"
+
+    def there() -> bool:
+        nonlocal found
+        with contextlib.suppress(AssertionError):
+            found = read()
+        return found == wanted
+
+    try:
+        wait_for(there, seconds, what)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {found} instead of {wanted}") from None

@@ -55,9 +55,9 @@ class Phones:
         log = self.folder / f"answer-{self.version}.log"
         callee = self.space.start(f"{self._command('answer')} -p 5074 -m {count}", log, self.folder)
         try:
-            wait_for(lambda: ":5074" in self.space.run("ss -Hlun"), 10, "the answering phone")
+            wait_for(lambda: ":5074" in self.space.run("ss -Hlun"), 30, "the answering phone")
             self._sipp("call", "201", f"-p 5076 -key callee 202 -m {count} -r {rate}")
-            callee.wait(10)
+            callee.wait(30)
             assert callee.returncode == 0, log.read_text()[-2000:]
         finally:
             callee.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import socket
 import struct
 import sys
@@ -60,12 +61,22 @@ def forge(source: str, destination: str, payload: bytes) -> None:
         raw.sendto(packet, (destination, 0))
 
 
-def stream(address: str, count: int) -> None:
-    """So many lawful messages, a thousand in a second, each a transaction of its own."""
+def stream(address: str, count: int, pause: float) -> None:
+    """So many lawful messages, or fewer when told to end (SIGTERM), each a transaction of its own. Prints how many."""
+    told = False
+
+    def end(*_: object) -> None:
+        nonlocal told
+        told = True
+
+    signal.signal(signal.SIGTERM, end)
+    sent = 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        for number in range(count):
-            sender.sendto(message(f"Desk phone {number}", number=number), (address, PORT))
-            time.sleep(0.001)
+        while sent < count and not told:
+            sender.sendto(message(f"Desk phone {sent}", number=sent), (address, PORT))
+            sent += 1
+            time.sleep(pause)
+    print(sent)  # noqa: T201
 
 
 def scan_over_tcp(address: str) -> int:
@@ -98,6 +109,7 @@ def main() -> None:
     reader.add_argument("kind")
     reader.add_argument("--from", dest="source")
     reader.add_argument("--count", type=int, default=1)
+    reader.add_argument("--pause", type=float, default=0.001, help="seconds between two messages of a stream")
     asked = reader.parse_args()
     address, kind = asked.address, asked.kind
     if kind == "forged":
@@ -107,7 +119,7 @@ def main() -> None:
     elif kind == "tcp-scanner":
         sys.exit(scan_over_tcp(address))
     elif kind.startswith("stream-"):
-        stream(address, int(kind.removeprefix("stream-")))
+        stream(address, int(kind.removeprefix("stream-")), asked.pause)
     else:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for number in range(asked.count):

@@ -45,11 +45,11 @@ class Running:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Exit status after a signal."""
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(30)
 
     def metric(self, sample: str) -> float:
         """The sum of all samples of that name that have these labels, as in ``name{reason="LIMIT"}``."""
-        ask = f"import urllib.request as u; print(u.urlopen('http://{METRICS}/metrics', timeout=5).read().decode())"
+        ask = f"import urllib.request as u; print(u.urlopen('http://{METRICS}/metrics', timeout=20).read().decode())"
         wanted, labels = _parts(sample)
         found = []
         for line in self.space.run(f'python3 -c "{ask}"').splitlines():
@@ -90,7 +90,7 @@ def sensor(
         if process.poll() is None:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)
+                process.wait(30)
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()

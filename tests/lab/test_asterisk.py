@@ -147,14 +147,14 @@ def test_a_peer_registers_qualifies_and_calls(
             assert _calls(pbx) == calls_before + len(CALLS)
             # Or the PBX goes on asking whether it is there.
             peer.ask("pjsip send unregister pbx")
-            wait_for(lambda: "/sip:210@" not in pbx.ask("pjsip show contacts"), 10, "the end of the registration")
+            wait_for(lambda: "/sip:210@" not in pbx.ask("pjsip show contacts"), 30, "the end of the registration")
         for port, least in ((IAX2, 200), (SIP, 20)):
             sent_in, received_in, sent_out, received_out = passed(lab, port)
             assert sent_in == received_in >= least / 2, f"port {port}"
             assert sent_out == received_out >= least / 2, f"port {port}"
         # What a host sends takes the queue of the trusted, whoever it is for.
         lanes = (lane, lane if placement == "gateway" else "trusted")
-        wait_for(partial(_all_queued, lab, running, lanes), 10, f"every packet in the queue of {lane}")
+        wait_for(partial(_all_queued, lab, running, lanes), 30, f"every packet in the queue of {lane}")
         assert running.metric("sipsensor_uninspected_packets_total") == 0
         assert running.stop() == 0
     assert clean(record) == []

@@ -78,7 +78,7 @@ def demo(folder: Path, *options: str, path: str = os.environ["PATH"]) -> Iterato
     running = Demo(process, folder / "output", mark)
     try:
         yield running
-        wait_for(lambda: not running.marked(), 10, f"the end of processes {running.marked()}")
+        wait_for(lambda: not running.marked(), 30, f"the end of processes {running.marked()}")
         assert _left() == before
         assert list(files.iterdir()) == []
     finally:

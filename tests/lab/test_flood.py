@@ -191,7 +191,7 @@ def test_a_flood_past_a_dead_sensor_leaves_room_for_connections(ground: Field, f
     track(ground)
     with sensor(ground.sensing, folder, ground.settings) as running, ground.responder():
         os.kill(running.process.pid, signal.SIGKILL)
-        running.process.wait(10)
+        running.process.wait(30)
         generator = ground.flood(RATE, 6)
         try:
             phones = ground.heard(TRUSTED, Load(rate=30, seconds=7, mix="sip", phones=200))

@@ -37,7 +37,7 @@ def settle(running: Running, name: str, value: float) -> Samples:
         return seen[name] >= value
 
     try:
-        wait_for(there, 10, name)
+        wait_for(there, 30, name)
     except AssertionError as error:
         raise AssertionError(f"{error}: {seen}") from None
     return seen
@@ -73,7 +73,7 @@ def test_the_largest_datagrams_are_seen_whole_or_dropped(ground: Field, folder: 
         settle(running, 'sipsensor_drops_total{reason="UNINSPECTED"}', 2)
         seen = settle(running, 'sipsensor_drops_total{reason="SIGNATURE"}', 1)
         assert seen.total("sipsensor_truncated_packets_total") == 2
-        wait_for(lambda: samples(running).total("sipsensor_packets_total") == 5, 5, "the answer to the lawful one")
+        wait_for(lambda: samples(running).total("sipsensor_packets_total") == 5, 20, "the answer to the lawful one")
         assert pbx.end()["received"] == 1
 
 
@@ -104,7 +104,7 @@ def counted(ground: Field) -> Iterator[Field]:
 def test_without_a_sensor_what_is_forged_arrives(counted: Field, version: int) -> None:
     for destination in (FORGED[version], net.PBX[version]):
         counted.network.outside.run(f"{SEND} {destination} forged-401 --from {PBX[version]}")
-    wait_for(lambda: in_its_name(counted, version) == [1, 1], 5, "what was forged")
+    wait_for(lambda: in_its_name(counted, version) == [1, 1], 20, "what was forged")
 
 
 @VERSIONS

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from tests.lab.attack import SipVicious, attack
-from tests.lab.network import ATTACKER, PBX, PHONE, Network, wait_for
+from tests.lab.network import ATTACKER, PBX, PHONE, Network, wait_equal, wait_for
 from tests.lab.pbx import Phones
 from tests.lab.sensor import COMMAND, GATEWAY, bound, mangle, sensor
 
@@ -57,6 +58,10 @@ def test_observe_mode_lets_everything_pass_and_tells(lab: Network, folder: Path)
     assert {event["sipsensor"]["verdict"] for event in events} == {"drop"}
 
 
+def passed(lab: Network, version: int) -> bool:
+    return lab.arrived(ATTACKER[version]) >= 1
+
+
 def test_a_scanner_in_fragments_is_put_together_and_dropped(lab: Network, folder: Path) -> None:
     with sensor(lab.gateway, folder, GATEWAY):
         for version in (4, 6):
@@ -64,14 +69,14 @@ def test_a_scanner_in_fragments_is_put_together_and_dropped(lab: Network, folder
             assert lab.arrived(ATTACKER[version]) == 0
             # The same without the scanner's name passes whole, so it was not the fragments that died.
             lab.outside.run(f"python3 {Path(__file__).parent}/send.py {PBX[version]} padded-lawful")
-            assert lab.arrived(ATTACKER[version]) >= 1
+            wait_for(partial(passed, lab, version), 20, "the same without the scanner's name")
 
 
 def test_what_the_kernel_does_not_show_whole_is_dropped(lab: Network, folder: Path) -> None:
     record = folder / "record.pcap"
     with sensor(lab.gateway, folder, GATEWAY, f"--enforce --record {record}") as running:
         lab.outside.run(f"python3 {Path(__file__).parent}/send.py {PBX[4]} largest")
-        assert running.metric("sipsensor_truncated_packets_total") == 1
+        wait_equal(lambda: running.metric("sipsensor_truncated_packets_total"), 1, "the packet")
         assert running.metric('sipsensor_drops_total{reason="UNINSPECTED"}') == 1
         assert lab.arrived(ATTACKER[4]) == 0
         assert running.stop() == 0
@@ -91,14 +96,14 @@ def test_tcp_passes_and_a_scanner_in_it_does_not(lab: Network, folder: Path) -> 
 def test_a_stranger_with_the_address_of_the_pbx_is_spoofed(lab: Network, folder: Path) -> None:
     with sensor(lab.gateway, folder, GATEWAY) as running:
         lab.outside.run(f"python3 {Path(__file__).parent}/send.py {PBX[4]} forged")
-        assert running.metric('sipsensor_drops_total{reason="SPOOFED"}') == 1
+        wait_equal(lambda: running.metric('sipsensor_drops_total{reason="SPOOFED"}'), 1, "the drop")
 
 
 def test_interfaces_that_come_back_do_not_make_the_pbx_a_forger(lab: Network, folder: Path) -> None:
     text = GATEWAY + 'inside = ["inner"]\n'
     with sensor(lab.gateway, folder, text) as running:
         lab.replace_inner_link()
-        wait_for(lambda: "the inside interfaces are now" in running.said, 5, "the new interface")
+        wait_for(lambda: "the inside interfaces are now" in running.said, 20, "the new interface")
         lab.forget_arrivals()
         Phones(lab.outside, 4, folder).register("201", 5090)
         assert lab.arrived(PHONE[4]) == 2
@@ -133,9 +138,9 @@ def test_a_network_whose_route_is_gone_does_not_make_strangers_of_the_default_ro
             # What is forged makes the keeper look up the routes at once.
             lab.outside.run(f"{SEND} {PBX[4]} forged-200 --from 10.71.2.9")
             looks = running.metric("sipsensor_rules_looks_total")
-            wait_for(lambda: running.metric("sipsensor_rules_looks_total") >= looks + 3, 10, "three looks")
+            wait_for(lambda: running.metric("sipsensor_rules_looks_total") >= looks + 3, 30, "three looks")
             lab.outside.run(f"{SEND} {PBX[4]} scanner")
-            wait_for(lambda: running.metric('sipsensor_drops_total{reason="SIGNATURE"}') == 1, 5, "the scanner's drop")
+            wait_for(lambda: running.metric('sipsensor_drops_total{reason="SIGNATURE"}') == 1, 20, "the scanner's drop")
             assert lab.arrived(ATTACKER[4]) == 0
             assert running.stop() == 0
             assert "follow the interfaces" not in running.said

@@ -39,8 +39,8 @@ def test_a_log_that_is_full_keeps_nobody_from_starting_a_dead_sensor_again_nor_f
         for death in (signal.SIGKILL, signal.SIGSTOP):
             before = running.part("sipsensor-queue")
             os.kill(before, death)
-            wait_for(lambda old=before: not Path(f"/proc/{old}").exists(), 6, "the end of the old sensor")  # type: ignore[misc]
-            wait_for(lambda: bound(lab.gateway), 3, "a new sensor")
+            wait_for(lambda old=before: not Path(f"/proc/{old}").exists(), 20, "the end of the old sensor")  # type: ignore[misc]
+            wait_for(lambda: bound(lab.gateway), 20, "a new sensor")
         assert running.stop() == 0
     finally:
         process.kill()

@@ -60,7 +60,7 @@ def neighbour(lab: Network, folder: Path, request: pytest.FixtureRequest) -> Ite
     log = folder / "arrived.log"
     listener = lab.pbx.start(f"python3 {folder}/listen.py {NEIGHBOUR[version]}", log)
     try:
-        wait_for(lambda: ":9999" in lab.pbx.run("ss -Hlun"), 10, "the neighbour")
+        wait_for(lambda: ":9999" in lab.pbx.run("ss -Hlun"), 30, "the neighbour")
         yield version, log
     finally:
         listener.kill()
@@ -75,7 +75,7 @@ def test_unfinished_fragments_for_the_pbx_cost_a_neighbour_nothing(
     with sensor(lab.gateway, folder, ONLY_THE_PBX) as running:
         lab.outside.run(f"{sys.executable} {folder}/unfinished.py {PBX[version]}")
         lab.outside.run(f"python3 {folder}/send.py {NEIGHBOUR[version]} {COUNT}")
-        wait_for(lambda: log.read_text().count("\n") >= COUNT, 5, "the neighbour's datagrams")
+        wait_for(lambda: log.read_text().count("\n") >= COUNT, 20, "the neighbour's datagrams")
         assert [json.loads(line) for line in log.read_text().splitlines()] == [4000] * COUNT
         assert _tracked(lab.gateway) == 0
         assert running.metric("sipsensor_packets_total") == 0

@@ -23,7 +23,7 @@ def test_an_operators_drop_in_the_filter_table_still_drops(lab: Network, folder:
         lab.gateway.run(f"iptables -w -A {drop}")
         try:
             send(lab.outside, udp(4, PHONE, PBX), udp(4, ATTACKER, PBX))
-            wait_for(lambda: lab.arrived(ATTACKER[4]) == 1, 5, "the other one")
+            wait_for(lambda: lab.arrived(ATTACKER[4]) == 1, 20, "the other one")
             assert lab.arrived(PHONE[4]) == 0
             assert running.metric("sipsensor_packets_total") == 2
         finally:
@@ -37,9 +37,9 @@ def test_an_operators_drop_behind_our_jump_drops_after_the_next_look(lab: Networ
             pytest.skip("nft queues in a chain of its own here: nothing stands behind it")
         lab.gateway.run(f"iptables -w -t mangle -A {drop}")
         try:
-            wait_for(lambda: "rules stand behind our jump" in running.said, 5, "the rules put back")
+            wait_for(lambda: "rules stand behind our jump" in running.said, 20, "the rules put back")
             send(lab.outside, udp(4, PHONE, PBX), udp(4, ATTACKER, PBX))
-            wait_for(lambda: lab.arrived(ATTACKER[4]) == 1, 5, "the other one")
+            wait_for(lambda: lab.arrived(ATTACKER[4]) == 1, 20, "the other one")
             assert lab.arrived(PHONE[4]) == 0
         finally:
             lab.gateway.run(f"iptables -w -t mangle -D {drop}")
@@ -69,15 +69,15 @@ def test_beside_the_rules_of_other_tools(fresh: Network, folder: Path, ruleset: 
             Phones(fresh.outside, version, folder).register("201", 5093, transport="t1")
             fresh.outside.run(f"{SEND} {PBX[version]} scanner")
             fresh.outside.run(f"{SEND} {PBX[version]} padded")
-        wait_for(lambda: running.metric(drops) == 4, 5, "the drops")
+        wait_for(lambda: running.metric(drops) == 4, 20, "the drops")
         assert [seen(ATTACKER[version]) for version in (4, 6)] == [0, 0]
         if ruleset == "docker-gateway":
             # By the published port: the address is translated before we see the packet.
             fresh.outside.run(f"{SEND} {OUTER[4]} scanner")
-            wait_for(lambda: running.metric(drops) == 5, 5, "the fifth")
+            wait_for(lambda: running.metric(drops) == 5, 20, "the fifth")
             assert seen(ATTACKER[4]) == 0
             fresh.outside.run(f"{SEND} {OUTER[4]} lawful")
-            wait_for(lambda: seen(ATTACKER[4]) == 1, 5, "the lawful one")
+            wait_for(lambda: seen(ATTACKER[4]) == 1, 20, "the lawful one")
         # Connections are tracked here, so strangers may not fill the table.
         assert "ct state new" in space.run("nft list table inet sipsensor")
         assert running.stop() == 0
@@ -139,7 +139,7 @@ def test_mending_the_table_costs_no_packet_that_waits(lab: Network, folder: Path
     log = folder / "log"
     holder = lab.gateway.start(f"{sys.executable} -c {shlex.quote(HOLDING)}", log)
     try:
-        wait_for(lambda: "ready" in log.read_text(), 10, f"the queue, see {log}")
+        wait_for(lambda: "ready" in log.read_text(), 30, f"the queue, see {log}")
         send(lab.outside, *[udp(4, ATTACKER, NOBODY)] * 5)
         assert holder.wait(20) == 0, log.read_text()
     finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.network import ATTACKER, PBX, Namespace, Network, wait_for
+from tests.lab.network import ATTACKER, PBX, Namespace, Network, wait_equal, wait_for
 from tests.lab.pbx import Phones
 from tests.lab.sensor import COMMAND, GATEWAY, Running, bound, mangle, sensor
 
@@ -98,7 +98,7 @@ def flows(lab: Network, folder: Path) -> None:
     lab.outside.run(f"{SEND} {PBX[4]} scanner")
     assert lab.arrived(ATTACKER[4]) == 0
     lab.outside.run(f"{SEND} {PBX[4]} lawful")
-    assert lab.arrived(ATTACKER[4]) == 1
+    wait_equal(lambda: lab.arrived(ATTACKER[4]), 1, "the lawful one")
     Phones(lab.outside, 4, folder).register("201", 5094)
 
 
@@ -119,7 +119,7 @@ def test_everything_works_with_one_capability(lab: Network, own: Path, folder: P
         assert told["uninspected_reckoned"] is True
         assert running.metric("sipsensor_rules_in_place") == 1
         lab.gateway.run("nft flush ruleset")
-        wait_for(lambda: running.metric("sipsensor_rules_put_back_total") == 1, 5, "the rules again")
+        wait_for(lambda: running.metric("sipsensor_rules_put_back_total") == 1, 20, "the rules again")
         flows(lab, folder)
         assert running.stop() == 0
     assert mangle(lab.gateway) == before
@@ -134,13 +134,13 @@ def test_a_hung_sensor_is_taken_over_and_started_again(lab: Network, own: Path) 
         hung = running.part("sipsensor-queue")
         os.kill(hung, signal.SIGSTOP)
         lab.outside.run(f"{SEND} {PBX[4]} stream-20")
-        wait_for(lambda: lab.arrived(ATTACKER[4]) == 20, 4, "what waited for the hung sensor")
-        wait_for(lambda: "answered unjudged" in running.said, 4, "the line about it")
+        wait_for(lambda: lab.arrived(ATTACKER[4]) == 20, 20, "what waited for the hung sensor")
+        wait_for(lambda: "answered unjudged" in running.said, 20, "the line about it")
         told = re.search(r"(\d+) packets that waited were answered unjudged", running.said)
         # Besides those of the stream, perhaps the answers of the PBX to them.
         assert told is not None
         assert int(told[1]) >= 20, running.said
-        wait_for(lambda: "sipsensor-queue" in names(running) and running.part("sipsensor-queue") != hung, 10, "another")
+        wait_for(lambda: "sipsensor-queue" in names(running) and running.part("sipsensor-queue") != hung, 30, "another")
         wait_for(lambda: bound(lab.gateway), 20, "its queue")
         assert running.stop() == 0
 

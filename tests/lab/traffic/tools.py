@@ -46,7 +46,7 @@ class Tool:
         return cls(space.start(f"{built(tool)} {arguments}", log), log)
 
     def wait_ready(self) -> None:
-        wait_for(lambda: "ready" in self.log.read_text() or self.process.poll() is not None, 10, str(self.log))
+        wait_for(lambda: "ready" in self.log.read_text() or self.process.poll() is not None, 30, str(self.log))
         assert self.process.poll() is None, self.log.read_text()
 
     def figures(self, seconds: float) -> dict[str, Any]:

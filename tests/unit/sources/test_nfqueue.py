@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -118,6 +121,20 @@ def test_why_binding_failed(table: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "modprobe nfnetlink_queue" in nfqueue._why(5060, error)
     monkeypatch.setattr(nfqueue, "_may_administrate", lambda: False)
     assert "CAP_NET_ADMIN is missing" in nfqueue._why(5060, error)
+
+
+def test_what_comes_while_the_library_binds_passes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It reads what it does not wait for, too: a packet behind its second setting would wait until the queue goes.
+    answers: list[str] = []
+
+    class Library:
+        def bind(self, number: int, callback: Callable[[object], None], max_len: int) -> None:
+            assert (number, max_len) == (5060, 100)
+            callback(SimpleNamespace(accept=lambda: answers.append("accept"), drop=lambda: answers.append("drop")))
+
+    monkeypatch.setitem(sys.modules, "netfilterqueue", SimpleNamespace(NetfilterQueue=Library))
+    nfqueue._bind(5060, 100)
+    assert answers == ["accept"]
 
 
 def test_a_thread_that_fails_says_why_and_sets_its_event() -> None:
