@@ -100,6 +100,8 @@ def _posture(answer: Answer) -> Iterator[tuple[str, str]]:
     cuts, orders, standing = answer["cuts"], answer["orders"], answer["standing"]
     yield "cut", ", ".join(f"{count} {scope}s" for scope, count in cuts.items()) + f", {orders['bans']} bans by order"
     yield "known", f"{standing['trusted']} trusted, {standing['proven']} proven, {orders['trusted']} trusted by order"
+    held = answer["kernel_sets"]
+    yield "kernel sets", f"{held['blocked']} blocked, {held['trusted']} trusted"
     rates = answer["rates"]
     shown_rates = {
         "packets/s": rates["packets"],
@@ -153,7 +155,16 @@ def _tables(answer: Answer) -> Iterator[tuple[str, ...]]:
 
 
 def _faults(answer: Answer) -> Iterator[tuple[str, object]]:
-    for name in ("restarts", "hangs", "engine_errors", "failures", "lost_writes", "quarantined"):
+    for name in (
+        "restarts",
+        "hangs",
+        "engine_errors",
+        "failures",
+        "lost_writes",
+        "enforcement_errors",
+        "store_errors",
+        "quarantined",
+    ):
         if answer[name]:
             yield name.replace("_", " "), answer[name]
     for name in ("unjudged_accepted", "unjudged_dropped", "forged", "truncated", "netlink_errors"):

@@ -13,6 +13,7 @@ from sipsensor.decide.ledger import SCOPES, Held
 from sipsensor.engine import Engine
 from sipsensor.export.evidence import Evidence
 from sipsensor.export.metrics import Series, one
+from sipsensor.live.memory import Facts
 from sipsensor.model import Family, Mode, Scope, Standing
 
 _PATIENCE = 1000
@@ -27,10 +28,12 @@ class Lasting:
         self,
         engine: Engine,
         evidence: Callable[[], Evidence | None] = lambda: None,
+        facts: Callable[[], Facts] = Facts,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._engine = engine
         self._evidence = evidence
+        self._facts = facts
         self._clock = clock
         self._counted: dict[Scope, int] = {}
         self._due = 0
@@ -76,6 +79,14 @@ class Lasting:
         yield Series("gauge", "mode", "1 for the mode at the moment", modes, ("mode",))
         doc = "1 after the safety net fell back to observe, because known phones vanished after a cut"
         yield one("gauge", "safety_net_tripped", doc, float(bool(engine.safety.tripped)))
+        facts = self._facts()
+        doc = "Elements in the kernel's sets: sources that it drops, and those that go to the trusted queue"
+        held = [(("blocked",), facts.blocked), (("trusted",), facts.trusted)]
+        yield Series("gauge", "kernel_set_entries", doc, held, ("set",))
+        doc = "Changes that the kernel's sets refused; the sensor itself drops what is cut, and they are tried again"
+        yield one("counter", "enforcement_errors", doc, facts.enforcement_errors)
+        doc = "Times that the state could not be read or written; it is tried again"
+        yield one("counter", "store_errors", doc, facts.store_errors)
         evidence = self._evidence()
         doc = 'Memory that the packets kept for "sipsensor why" take'
         yield one("gauge", "evidence_bytes", doc, evidence.bytes if evidence is not None else 0)

@@ -17,6 +17,7 @@ from sipsensor.engine import Engine
 from sipsensor.export.evidence import Evidence
 from sipsensor.export.metrics import Distribution, Series, engine_series, one, table_series
 from sipsensor.live.lasting import Lasting
+from sipsensor.live.memory import Facts
 from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number, Page
 from sipsensor.model import Mode, Rule, Table
 from sipsensor.sources import pump as pumping
@@ -108,6 +109,10 @@ class Live(Protocol):
         """Events, recording, quarantine."""
 
     @property
+    def facts(self) -> Facts:
+        """What the keeper says of the kernel's sets and of the database."""
+
+    @property
     def pumps(self) -> Mapping[Lane, PumpNumbers]:
         """The pump of each lane."""
 
@@ -127,7 +132,7 @@ class Numbers:
         self._look = look
         self._rules: tuple[Rule, ...] = tuple(rule for each in sensor.engine.detectors for rule in each.rules)
         self._signatures = sum(len(each.rules) for each in sensor.engine.detectors if each.name == Scanner.name)
-        self._lasting = Lasting(sensor.engine, lambda: sensor.outlets.evidence)
+        self._lasting = Lasting(sensor.engine, lambda: sensor.outlets.evidence, lambda: sensor.facts)
         self._digest = hashlib.sha256(repr(sensor.settings).encode()).hexdigest()[:_DIGITS]
 
     def series(self) -> Iterator[Series | Distribution]:

@@ -17,8 +17,8 @@ from sipsensor.live.commanded import Answer, Arguments, Commanded
 from sipsensor.live.targets import Keys, Target
 from sipsensor.model import NANOSECONDS, Cut, Scope
 
-ORDERS_MOST = 1024
-"""Bans, and likewise networks trusted by order, at a time."""
+ORDERS_MOST = 250
+"""Bans, and likewise networks trusted by order, at a time: all of them fit into one message to the keeper."""
 LISTED_MOST = 2000
 """Cuts in one answer."""
 BAN_SECONDS, TRUST_SECONDS = 3600, 7 * 86400

@@ -17,6 +17,7 @@ from sipsensor.config.load import defaults
 from sipsensor.export.events import EventLog, VolumeCap
 from sipsensor.export.evidence import Evidence
 from sipsensor.export.metrics import registry
+from sipsensor.live.memory import Facts
 from sipsensor.live.numbers import Numbers
 from sipsensor.live.page import Lane, Page
 from sipsensor.sources import pump as pumping
@@ -77,6 +78,7 @@ class Idle:
         self.loaded = self.started = time.time()
         self.pumps = {lane: _NoPackets() for lane in Lane}
         self.outlets = _NothingTold()
+        self.facts = Facts()
         self.errors: tuple[tuple[float, str], ...] = ()
 
 

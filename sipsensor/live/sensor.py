@@ -21,6 +21,9 @@ from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Fallback, Placement, Settings
 from sipsensor.export.metrics import Endpoint, MetricsError
 from sipsensor.fastpath import examine, tables
+from sipsensor.live.memory import Facts
+from sipsensor.live.link import Link
+from sipsensor.live.memory import Memory, seed_of
 from sipsensor.live.outlets import Outlets
 from sipsensor.live.page import INSIDE_MOST, Lane, LaneNumber, Number, Page, State
 from sipsensor.live.serving import serve_control, serve_metrics
@@ -63,11 +66,18 @@ class Sensor:
         self.settings = settings
         self.page = page or Page()
         self.protected = self._whom()
-        self.engine = build_engine(settings, protected=self.protected, report_error=self._engine_failed)
+        self._seed = seed_of(settings, say)
+        self.engine = build_engine(
+            settings, protected=self.protected, seed=self._seed, report_error=self._engine_failed
+        )
+        self.link = Link()
+        self.memory = Memory(settings, self.engine, self.link.sensor, self.between_packets, self.say)
         self.loaded = time.time()
         self.started = 0.0
         self.pumps: dict[Lane, pumps.Pump] = {}
         self.errors: deque[tuple[float, str]] = deque(maxlen=self.ERRORS)
+        self.facts = Facts()
+        """What the keeper said last of the kernel's sets and the database: metrics and ``status`` tell it."""
         self._listener = say
         self._record = record
         self._lock = threading.Lock()
@@ -96,6 +106,7 @@ class Sensor:
         self.started = time.time()
         with ExitStack() as edges:
             self.outlets = Outlets(self.settings, self._own_record(), edges)
+            self.memory.load(self._seed)
             queues = {lane: self._bind(lane, edges) for lane in Lane}
             turns = pumps.Turns()
             self.pumps = {lane: self._make_pump(lane, queue, turns) for lane, queue in queues.items()}
@@ -190,6 +201,7 @@ class Sensor:
                 self._rotated = False
                 self._reopen()
             self._tell_notices()
+            self.memory.look()
             self._follow_interfaces()
             self._follow_addresses()
             self._serve_again()

@@ -43,6 +43,8 @@ class Sample(NamedTuple):
     errors: int
     failures: int
     lost_writes: int
+    enforcement_errors: int
+    store_errors: int
     rules_looks: int
     rules_put_back: int
 
@@ -55,6 +57,8 @@ _GROWING = {
     "errors": "packets on which the engine failed in the last minute: {}",
     "failures": "exceptions beside the engine in the last minute (see the log): {}",
     "lost_writes": "events or recorded packets that could not be written in the last minute (see the disk): {}",
+    "enforcement_errors": "changes that the kernel's sets refused in the last minute (the sensor drops by itself): {}",
+    "store_errors": "times that the state could not be kept in the last minute (see the disk): {}",
 }
 
 
@@ -132,6 +136,9 @@ class Watch:
             "engine_errors": now.errors,
             "failures": now.failures,
             "lost_writes": now.lost_writes,
+            "enforcement_errors": now.enforcement_errors,
+            "store_errors": now.store_errors,
+            "kernel_sets": {"blocked": self._sensor.facts.blocked, "trusted": self._sensor.facts.trusted},
             "events_left_out": outlets.events.left_out if outlets.events else 0,
             "quarantined": outlets.quarantine.kept if outlets.quarantine else 0,
         }
@@ -156,6 +163,8 @@ class Watch:
             errors=counters.errors,
             failures=sum(pump.failures for pump in pumps) + sensor.outlets.failures,
             lost_writes=sensor.outlets.lost,
+            enforcement_errors=sensor.facts.enforcement_errors,
+            store_errors=sensor.facts.store_errors,
             rules_looks=page[Number.KEEPER_LOOPS],
             rules_put_back=page[Number.RULES_PUT_BACK],
         )

@@ -13,6 +13,7 @@ from sipsensor.config.settings import Settings
 from sipsensor.engine import Engine
 from sipsensor.export.events.build import Event
 from sipsensor.export.evidence import Evidence
+from sipsensor.live.memory import Facts
 from sipsensor.live.page import Lane, Page
 from sipsensor.model import Table
 from sipsensor.sources.nfqueue import QueueState
@@ -69,6 +70,7 @@ class FakeSensor:
     pumps: dict[Lane, FakePump] = field(default_factory=lambda: {lane: FakePump() for lane in Lane})
     outlets: FakeOutlets = field(default_factory=FakeOutlets)
     errors: deque[tuple[float, str]] = field(default_factory=deque)
+    facts: Facts = field(default_factory=Facts)
     said: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sipsensor.live.lasting import Lasting
+from sipsensor.live.memory import Facts
 from sipsensor.model import Mode, Scope, Standing
 from tests.support.commanding import Commanding
 from tests.support.site import Guest
@@ -16,7 +17,7 @@ def samples(lasting: Lasting) -> dict[str, float]:
 
 def test_what_lasts_is_counted() -> None:
     site = Commanding()
-    lasting = Lasting(site.engine, lambda: site.sensor.outlets.evidence, lambda: site.ts)
+    lasting = Lasting(site.engine, lambda: site.sensor.outlets.evidence, clock=lambda: site.ts)
     before = samples(lasting)
     assert before["cuts_in_force account"] == before["cuts guessing"] == before["standing trusted"] == 0
     site.attack("201")
@@ -26,6 +27,7 @@ def test_what_lasts_is_counted() -> None:
     site.engine.safety.tripped = "they are gone"
     site.engine.policy.mode = Mode.OBSERVE
     site.now += 60
+    lasting._facts = lambda: Facts(blocked=3, trusted=4, enforcement_errors=5, store_errors=6)
     after = samples(lasting)
     assert {name: number for name, number in after.items() if number != before[name]} == {
         "cuts_in_force account": 1,
@@ -37,6 +39,10 @@ def test_what_lasts_is_counted() -> None:
         "mode observe": 1,
         "mode enforce": 0,
         "safety_net_tripped": 1,
+        "kernel_set_entries blocked": 3,
+        "kernel_set_entries trusted": 4,
+        "enforcement_errors": 5,
+        "store_errors": 6,
         "evidence_bytes": site.sensor.outlets.evidence.bytes,
     }
     assert lasting.standing() == {Standing.PROVEN: 0, Standing.TRUSTED: 1}
