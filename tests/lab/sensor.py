@@ -71,6 +71,8 @@ def config(folder: Path, text: str) -> Path:
     file = folder / "sipsensor.toml"
     events, kept, control = folder / "events.jsonl", folder / "quarantine.pcap", folder / "control.sock"
     text += f'\n[events]\nfile = "{events}"\n[quarantine]\nfile = "{kept}"\n'
+    if "[state]" not in text:
+        text += f'[state]\ndatabase = "{folder / "state.db"}"\n'
     file.write_text(text if "[control]" in text else f'{text}[control]\nsocket = "{control}"\n')
     return file
 
