@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from sipsensor.control.client import ask
 from sipsensor.export.metrics import MetricsError
 from sipsensor.live.page import Number
 from sipsensor.live.serving import serve_control, serve_metrics
+from sipsensor.model import Mode
 from tests.support.live import FakeSensor
 
 
@@ -105,3 +107,29 @@ def test_a_fault_at_each_scrape_is_told_once(settings: Settings, edges: ExitStac
     assert len(said) == 2
     assert said[0].startswith("the metrics: KeyError")
     assert said[1].startswith("the control socket: KeyError")
+
+
+def test_orders_are_served_and_enforce_goes_back_by_itself(settings: Settings, edges: ExitStack) -> None:
+    sensor = FakeSensor(settings)
+    serve_control(sensor, edges, print)
+    path = settings.control.socket
+    assert ask(path, "ban", {"address": "203.0.113.9"})["network"] == "203.0.113.9"
+    assert ask(path, "bans")["bans"]
+    assert ask(path, "why", {"about": "203.0.113.9"})["undo"] == ["sipsensor unban 203.0.113.9"]
+    with pytest.raises(ControlError, match="no address or network"):
+        ask(path, "unban", {"address": "nobody"})
+    assert ask(path, "enforce", {"for": 1})["mode"] == "enforce"
+    assert ask(path, "status")["reverts"]
+    deadline = time.monotonic() + 10
+    while sensor.engine.policy.mode is Mode.ENFORCE and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert sensor.engine.policy.mode is Mode.OBSERVE
+    assert ask(path, "status")["reverts"] is None
+
+
+def test_an_order_waits_for_the_packet_that_is_judged(settings: Settings, edges: ExitStack) -> None:
+    sensor = FakeSensor(settings)
+    serve_control(sensor, edges, print)
+    with sensor.lock, pytest.raises(ControlError, match="does not answer in time"):
+        ask(settings.control.socket, "observe", timeout=0.3)
+    assert ask(settings.control.socket, "observe")["mode"] == "observe"

@@ -7,8 +7,10 @@ from typing import cast
 
 import pytest
 
+from sipsensor.live.memory import Facts
 from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number
 from sipsensor.live.status import KEEPER_PATIENCE, Watch, quantile
+from sipsensor.model import Mode
 from sipsensor.sources.nfqueue import QueueState
 from sipsensor.sources.pump import LATENCY_BOUNDS
 from tests.support.live import FakeSensor, Kernel
@@ -140,6 +142,36 @@ def test_losses_and_faults_are_trouble(watched: Watched) -> None:
         "exceptions beside the engine in the last minute (see the log): 2",
         "events or recorded packets that could not be written in the last minute (see the disk): 3",
     ]
+
+
+def test_a_keeper_that_fails_is_trouble(watched: Watched) -> None:
+    watched.sensor.facts = Facts(blocked=5, trusted=6, enforcement_errors=7, store_errors=8, last_error="disk full")
+    assert watched.troubles() == [
+        "changes that the kernel's sets refused in the last minute (the sensor drops by itself): 7",
+        "times that the state could not be kept in the last minute (see the disk): 8",
+    ]
+    assert watched.watch.status()["kernel_sets"] == {"blocked": 5, "trusted": 6}
+
+
+def test_the_mode_is_that_of_the_moment_and_a_tripped_net_is_trouble(watched: Watched) -> None:
+    engine = watched.sensor.engine
+    engine.policy.mode = Mode.ENFORCE
+    said = watched.watch.status()
+    assert (said["mode"], said["configured_mode"], said["safety_net"]) == ("enforce", "observe", "")
+    engine.safety.tripped = "9 of 10 registered phones are gone since something was cut"
+    engine.policy.mode = Mode.OBSERVE
+    assert watched.troubles() == [
+        "the safety net fell back to observe: 9 of 10 registered phones are gone since something was cut; "
+        "sipsensor enforce goes on"
+    ]
+
+
+def test_what_is_cut_and_known_is_told(watched: Watched) -> None:
+    watched.sensor.engine.ledger.ban("203.0.113.0/24", 1 << 62)
+    said = watched.watch.status()
+    assert said["cuts"] == {"account": 0, "source": 0, "network": 0}
+    assert said["standing"] == {"proven": 0, "trusted": 0}
+    assert said["orders"] == {"bans": 1, "trusted": 0}
 
 
 def test_queues_are_told_with_what_others_know_of_them(watched: Watched) -> None:
