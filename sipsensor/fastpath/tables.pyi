@@ -6,6 +6,12 @@ Each key has a place in one set of eight. When a set is full, the entry with the
 from collections.abc import Sequence
 from typing import TypeAlias
 
+def pair_key(one: int, other: int) -> int:
+    """One key of two (64 bits each) that belong together, one account and one source, say; never 0."""
+
+def folded(keys: list[int]) -> int:
+    """One key of several, in their order; 0 of none."""
+
 def keyed_hash(seed: bytes, data: bytes) -> int:
     """SipHash-1-3 of ``data`` under 16 bytes of seed."""
 
@@ -43,7 +49,7 @@ class SeenTable:
     capacity: int
     evictions: int
 
-Entry: TypeAlias = tuple[int, int, int, tuple[int, ...]]
+_Entry: TypeAlias = tuple[int, int, int, tuple[int, ...]]
 """Of ``Records``: key, time until which it is held, rank, numbers."""
 
 class Records:
@@ -59,9 +65,9 @@ class Records:
         """Hold ``numbers`` until then, in place of what was held. False when all that its set holds outranks it."""
     def forget(self, key: int) -> None:
         """Hold it no longer."""
-    def changes(self) -> list[Entry]:
+    def changes(self) -> list[_Entry]:
         """What was written or forgotten since the last call; an entry that is gone has 0 for its time and no numbers."""
-    def entries(self, now: int) -> list[Entry]:
+    def entries(self, now: int) -> list[_Entry]:
         """All that is held."""
     def count(self, now: int, rank: int) -> int:
         """How many entries of at least that rank are held. Walks the whole table."""
