@@ -17,6 +17,9 @@ _SOURCE = ledger.SCOPES.index(Scope.SOURCE)
 _IPV4 = bytes(10) + b"\xff\xff"
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
 class Element(NamedTuple):
     """One element of one set."""
 
@@ -57,24 +60,43 @@ class Desired:
         """What should be held, and until when. ``block`` False: nobody is blocked."""
         self._expire(now)
         found: dict[Element, int] = {}
-        for element, until in self._all(block=block):
+        for element, until in self._all(now, block=block):
             if until - now >= _SHORTEST:
                 found[element] = max(until, found.get(element, 0))
         return found
 
-    def _all(self, *, block: bool) -> Iterator[tuple[Element, int]]:
+    def _all(self, now: int, *, block: bool) -> Iterator[tuple[Element, int]]:
         for until, held in self._trusted.values():
             address, version = _address(held.address)
             yield Element(f"trusted{version}", f"{address} . {held.port}"), until
             yield Element(f"trusted_hosts{version}", str(address)), until
         if not block:
             return
+        banned = self._banned(now)
+        for network, until in banned.items():
+            yield _blocked(network), until
         for cut in self._cuts.values():
             if not self.spared.contains(cut.address):
                 address, version = _address(cut.address)
-                yield _blocked(ipaddress.ip_network((address, 32 if version == 4 else 64), strict=False)), cut.until  # noqa: PLR2004
-        for network, until in self.bans.items():
-            yield _blocked(ipaddress.ip_network(network, strict=False)), until
+                source = ipaddress.ip_network((address, 32 if version == 4 else 64), strict=False)  # noqa: PLR2004
+                if not any(_covers(network, source) for network in banned):
+                    yield _blocked(source), cut.until
+
+    def _banned(self, now: int) -> dict[Network, int]:
+        """The operator's bans that hold, without those inside another one: an interval set takes no two that overlap.
+
+        A ban over somebody who is never blocked is left to the ledger.
+        """
+        spared = [ipaddress.ip_network(text, strict=False) for text in self.spared.texts]
+        found: dict[Network, int] = {}
+        holding = [
+            (ipaddress.ip_network(text, strict=False), until) for text, until in self.bans.items() if until > now
+        ]
+        for network, until in sorted(holding, key=lambda one: one[0].prefixlen):
+            inside = any(_covers(wide, network) for wide in found)
+            if not inside and not any(_covers(network, one) or _covers(one, network) for one in spared):
+                found[network] = until
+        return found
 
     def _expire(self, now: int) -> None:
         for key in [key for key, held in self._cuts.items() if held.until <= now]:
@@ -89,7 +111,11 @@ def _address(packed: bytes) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Addre
     return ipaddress.IPv6Address(packed), 6
 
 
-def _blocked(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Element:
+def _covers(wide: Network, narrow: Network) -> bool:
+    return wide.version == narrow.version and narrow.subnet_of(wide)  # type: ignore[arg-type]
+
+
+def _blocked(network: Network) -> Element:
     if network.prefixlen == network.max_prefixlen:
         return Element(f"blocked{network.version}", str(network.network_address))
     return Element(f"blocked_networks{network.version}", str(network))

@@ -1,4 +1,4 @@
-"""Bringing the kernel's sets to what they should hold: in one batch, and element by element where the kernel refuses the batch."""
+"""Bringing the kernel's sets to what they should hold: in one batch, and in ever smaller ones where the kernel refuses it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sipsensor.model import NANOSECONDS
 
 BATCH = 2000
 """Elements changed in one batch; the rest comes with the next."""
-ALONE = 50
-"""Elements tried one by one in one look, after a batch was refused."""
+RUNS = 64
+"""Batches tried in one look: each runs a tool. What was not reached comes with the next."""
 AGAIN = 30 * NANOSECONDS
 """How long an element that was refused is left alone."""
 _LONGER = 5 * NANOSECONDS
@@ -46,19 +46,25 @@ class KernelSets:
         for element in [element for element, until in self.held.items() if until <= now]:
             del self.held[element]
         self._refused = {element: until for element, until in self._refused.items() if until > now}
-        gone = [element for element in self.held if element not in wanted]
+        gone = [element for element in self.held if element not in wanted and element not in self._refused]
         new = [
             element
             for element, until in wanted.items()
             if element not in self._refused and abs(self.held.get(element, 0) - until) > _LONGER
         ]
         batch = [*gone, *new][:BATCH]
-        if batch and not self._done(batch, wanted, now):
-            for element in batch[:ALONE]:
-                if not self._done([element], wanted, now):
-                    self.errors += 1
-                    self._refused[element] = now + AGAIN
-        return len(gone) + len(new) <= BATCH and not self._refused
+        waiting, runs = [batch] if batch else [], 0
+        while waiting and runs < RUNS:
+            part, runs = waiting.pop(), runs + 1
+            if self._done(part, wanted, now):
+                continue
+            if len(part) == 1:
+                self.errors += 1
+                self._refused[part[0]] = now + AGAIN
+            else:  # what it refuses must not keep the others out; the first half first, because what goes makes room
+                middle = len(part) // 2
+                waiting += [part[middle:], part[:middle]]
+        return len(gone) + len(new) <= BATCH and not waiting and not self._refused
 
     def _done(self, elements: Sequence[Element], wanted: Mapping[Element, int], now: int) -> bool:
         if self._nft is not None:

@@ -1,0 +1,142 @@
+"""The worker of the kernel's sets, against a kernel that refuses on purpose."""
+
+from __future__ import annotations
+
+import re
+
+from sipsensor.enforce.sets import Element, KernelSets
+from sipsensor.enforce.sets.kernel import AGAIN, BATCH, RUNS
+from sipsensor.model import NANOSECONDS
+
+NOW = 1_700_000_000 * NANOSECONDS
+LATER = NOW + 600 * NANOSECONDS
+_LINE = re.compile(r"^(add|delete) element inet sipsensor (\S+) \{ (.+?)(?: timeout (\d+)s)? \}$")
+
+
+class Kernel:
+    """Takes scripts whole or not at all, as nft does; refuses those that name what it is told to, or that fill a set of ``size``."""
+
+    def __init__(self, size: int = 1000) -> None:
+        self.held: dict[tuple[str, str], int] = {}
+        self.bad: set[str] = set()
+        self.runs = 0
+        self.size = size
+
+    def __call__(self, script: str) -> str | None:
+        self.runs += 1
+        held = dict(self.held)
+        for line in script.splitlines():
+            found = _LINE.match(line)
+            assert found, line
+            verb, name, text, seconds = found.groups()
+            if text in self.bad:
+                return f"Error: {text}: refused"
+            if verb == "add":
+                held[name, text] = int(seconds or 0)
+            else:
+                del held[name, text]
+        if len(held) > self.size:
+            return "Error: Too many open files in system"
+        self.held = held
+        return None
+
+
+def source(number: int) -> Element:
+    return Element("blocked4", f"203.0.113.{number}")
+
+
+def test_one_batch_adds_changes_and_removes() -> None:
+    kernel = Kernel()
+    sets = KernelSets(kernel)
+    assert sets.apply({source(1): LATER, source(2): LATER}, NOW)
+    assert kernel.held == {("blocked4", "203.0.113.1"): 600, ("blocked4", "203.0.113.2"): 600}
+    assert sets.apply({source(2): LATER + 60 * NANOSECONDS, source(3): LATER}, NOW)
+    assert kernel.held == {("blocked4", "203.0.113.2"): 660, ("blocked4", "203.0.113.3"): 600}
+    assert kernel.runs == 2
+    assert set(sets.held) == {source(2), source(3)}
+
+
+def test_nothing_new_runs_no_tool() -> None:
+    kernel = Kernel()
+    sets = KernelSets(kernel)
+    wanted = {source(1): LATER}
+    sets.apply(wanted, NOW)
+    assert sets.apply(wanted, NOW + NANOSECONDS)
+    assert sets.apply({source(1): LATER + NANOSECONDS}, NOW)  # a second more is not worth a batch
+    assert kernel.runs == 1
+
+
+def test_a_refused_element_does_not_keep_the_others_out() -> None:
+    kernel = Kernel()
+    kernel.bad = {"203.0.113.77"}
+    sets = KernelSets(kernel)
+    wanted = {source(number): LATER for number in range(1, 201)}
+    assert not sets.apply(wanted, NOW)
+    assert len(kernel.held) == 199
+    assert (sets.errors, sets.complaint) == (1, "Error: 203.0.113.77: refused")
+    assert kernel.runs <= RUNS
+    before = kernel.runs
+    assert not sets.apply(wanted, NOW + NANOSECONDS)  # it is left alone for a while
+    assert kernel.runs == before
+    kernel.bad.clear()
+    assert sets.apply(wanted, NOW + AGAIN)
+    assert len(kernel.held) == 200
+
+
+def test_a_full_set_holds_what_fits_and_gets_the_rest_when_there_is_room() -> None:
+    kernel = Kernel(size=20)
+    sets = KernelSets(kernel)
+    wanted = {source(number): LATER for number in range(1, 31)}
+    now = NOW
+    for _ in range(5):
+        sets.apply(wanted, now)
+        now += NANOSECONDS
+    assert len(kernel.held) == 20
+    assert sets.errors == 10
+    kernel.size = 40
+    assert sets.apply(wanted, NOW + AGAIN + 10 * NANOSECONDS)
+    assert len(kernel.held) == 30
+
+
+def test_a_kernel_that_refuses_everything_is_asked_a_bounded_number_of_times() -> None:
+    kernel = Kernel(size=0)
+    sets = KernelSets(kernel)
+    assert not sets.apply({source(number): LATER for number in range(1, 255)}, NOW)
+    assert kernel.runs == RUNS
+    assert sets.held == {}
+
+
+def test_a_large_change_comes_in_bounded_batches() -> None:
+    kernel = Kernel(size=10 * BATCH)
+    sets = KernelSets(kernel)
+    wanted = {Element("blocked4", f"198.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"): LATER for n in range(BATCH + 1)}
+    assert not sets.apply(wanted, NOW)
+    assert len(kernel.held) == BATCH
+    assert sets.apply(wanted, NOW)
+    assert len(kernel.held) == BATCH + 1
+
+
+def test_new_rules_are_filled_again() -> None:
+    kernel = Kernel()
+    sets = KernelSets(kernel)
+    sets.apply({source(1): LATER}, NOW)
+    kernel.held.clear()
+    sets.forget()
+    assert sets.apply({source(1): LATER}, NOW)
+    assert list(kernel.held) == [("blocked4", "203.0.113.1")]
+
+
+def test_what_ran_out_in_the_kernel_is_not_removed_again() -> None:
+    kernel = Kernel()
+    sets = KernelSets(kernel)
+    sets.apply({source(1): LATER}, NOW)
+    assert sets.apply({}, LATER)
+    assert kernel.runs == 1
+
+
+def test_a_dry_run_counts_and_touches_nothing() -> None:
+    sets = KernelSets(None)
+    assert sets.apply({source(1): LATER, source(2): LATER}, NOW)
+    assert sets.apply({source(1): LATER}, NOW)
+    assert sets.changes == 3
+    assert set(sets.held) == {source(1)}
