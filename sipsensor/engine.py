@@ -96,7 +96,8 @@ class Engine:
         self.tracker.tick(now)
         self.ledger.tick(now)
         self.policy.trust.tick(now)
-        if self.safety.tick(now):
+        # Who drops nothing is not why phones vanish.
+        if self.policy.mode is Mode.ENFORCE and self.safety.tick(now):
             self.policy.mode = Mode.OBSERVE
         for detector in self.detectors:
             detector.tick(now)

@@ -79,7 +79,7 @@ class Orders:
             known = (
                 engine.tracker.standings.accounts_at(self._keys.of(aim.packed).source, now) if _is_one(aim) else None
             )
-        commanded.tell(self._sensor, lasting.ban_event(aim.text, ORDER.slug, now, until, commanded.by(peer)))
+        commanded.tell(self._sensor, lasting.ban_event(aim.text, engine.policy.mode, now, until, commanded.by(peer)))
         self._say(peer, f"bans {aim.text} for {seconds} s")
         return {
             "network": aim.text,
@@ -111,7 +111,7 @@ class Orders:
             said = [commanded.describe(held, ledger, self._sensor.outlets.evidence) for held in lifted[:LISTED_MOST]]
             still = [_text(network) for network in ledger.orders if aim.inside(targets.network(network))]
         signed = commanded.by(peer)
-        events = [lasting.unban_event(_text(one), ORDER.slug, now, until, signed) for one, until in orders.items()]
+        events = [lasting.unban_event(_text(one), now, until, signed) for one, until in orders.items()]
         events += [lasting.uncut_event(self._cut(held), now, "order", signed) for held in lifted[:LISTED_MOST]]
         commanded.tell(self._sensor, *events)
         if lifted or orders or above:

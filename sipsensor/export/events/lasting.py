@@ -8,6 +8,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
 
+from sipsensor.decide.ledger import ORDER
 from sipsensor.export.events.build import Event, timestamp
 from sipsensor.export.events.text import shown, without_secrets
 from sipsensor.model import Cut, Decision, Grant, Mode, Scope
@@ -83,17 +84,18 @@ def uncut_event(cut: Cut, now: int, why: str, by: By | None = None) -> Event:
     return _signed(event, by)
 
 
-def ban_event(network: str, rule: str, now: int, until: int, by: By) -> Event:
+def ban_event(network: str, mode: Mode, now: int, until: int, by: By) -> Event:
     """The operator banned a network, or one address."""
     event = _head("cut", now, network.partition("/")[0])
-    event["cut"] = {**_cut(_scope(network), network, None, rule, until), "times": 1, "action": "blocked"}
+    action = "blocked" if mode is Mode.ENFORCE else "allowed"
+    event["cut"] = {**_cut(_scope(network), network, None, ORDER.slug, until), "times": 1, "action": action}
     return _signed(event, by)
 
 
-def unban_event(network: str, rule: str, now: int, until: int, by: By) -> Event:
+def unban_event(network: str, now: int, until: int, by: By) -> Event:
     """The operator took his ban back."""
     event = _head("uncut", now, network.partition("/")[0])
-    event["uncut"] = {**_cut(_scope(network), network, None, rule, until), "from": None, "why": "order"}
+    event["uncut"] = {**_cut(_scope(network), network, None, ORDER.slug, until), "from": None, "why": "order"}
     return _signed(event, by)
 
 

@@ -124,8 +124,8 @@ def test_a_flood_of_them_is_capped_and_what_is_left_out_counted() -> None:
 def test_orders_are_signed() -> None:
     now = 1_800_000_000 * NANOSECONDS
     events = [
-        ban_event("203.0.113.0/24", "probe.operator.ban", now, now + 1, SIGNED),
-        unban_event("203.0.113.9", "probe.operator.ban", now, now + 1, SIGNED),
+        ban_event("203.0.113.0/24", Mode.OBSERVE, now, now + 1, SIGNED),
+        unban_event("203.0.113.9", now, now + 1, SIGNED),
         trust_event("2001:db8::/48", "trusted", now, now + 1, SIGNED),
         mode_event(Mode.ENFORCE, now, "or\x1bdered", now + 1, SIGNED),
         mode_event(Mode.OBSERVE, now, "the safety net fell back"),
@@ -133,6 +133,7 @@ def test_orders_are_signed() -> None:
     assert_valid(events)
     assert [event.get("sipsensor") for event in events] == [*[{"by": {"uid": 1000, "pid": 77}}] * 4, None]
     assert events[0]["src_ip"] == "203.0.113.0"
+    assert (events[0]["cut"]["rule"], events[0]["cut"]["action"]) == ("probe.operator.ban", "allowed")
     assert (events[0]["cut"]["scope"], events[1]["uncut"]["scope"]) == ("network", "source")
     assert "\x1b" not in events[3]["mode"]["why"]
 
