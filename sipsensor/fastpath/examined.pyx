@@ -5,7 +5,7 @@ Rules. It holds the packet's bytes and spans into them; a value is cut out when 
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
 
@@ -16,7 +16,7 @@ from ipaddress import IPv6Address as _IPv6Address
 from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, part
 from sipsensor.fastpath.decode cimport DEC_FRAGMENT, Decoded
 from sipsensor.fastpath.fields cimport next_repeat, owner_of, read_credentials, read_repeat
-from sipsensor.fastpath.keys cimport account_key, both_key, end_key, source_key, source_port_key, text_key, transaction_key
+from sipsensor.fastpath.keys cimport account_key, both_key, end_key, normal_key, source_key, source_port_key, text_key, transaction_key
 
 from sipsensor.fastpath.names cimport F_AUTH_NONCE, F_COUNT, FIRST_HEADER_FIELD, HEADERS_MAX
 from sipsensor.fastpath.normal cimport FORM_RAW, form_of, take
@@ -175,7 +175,32 @@ cdef class Examined:
 
     def keys(self, int field):
         """Keyed hashes of all values of a field that signatures would compare, normal and in lower case."""
-        return [self._key_of(value.lower()) for value in self.values(field)]
+        cdef Head *head = &self.facts.head
+        cdef Cursor c
+        cdef Span fields[F_COUNT]
+        cdef int i, owner, form
+        cdef uint64_t k0 = self.facts.k0, k1 = self.facts.k1
+        cdef list found = []
+        if head.anomalies >> A_BARE_CR & 1:         # two readings
+            return [self._key_of(value.lower()) for value in self.values(field)]
+        if head.content < CON_REQUEST or field <= 0 or F_COUNT <= field < FIRST_HEADER_FIELD:
+            return found
+        c, form = self.message(), form_of(field)
+        if field >= FIRST_HEADER_FIELD:
+            for i in range(head.line_count):
+                if head.lines[i].number == field - FIRST_HEADER_FIELD:
+                    found.append(normal_key(c, head.lines[i].value, form, k0, k1))
+            return found
+        if head.fields[field].start != ABSENT:
+            found.append(normal_key(c, head.fields[field], form, k0, k1))
+        owner = owner_of(field)
+        i = next_repeat(head, owner, -1) if owner >= 0 else -1
+        while i >= 0:
+            read_repeat(c, owner, head.lines[i].value, fields)
+            if fields[field].start != ABSENT:
+                found.append(normal_key(c, fields[field], form, k0, k1))
+            i = next_repeat(head, owner, i)
+        return found
 
     def nonce_keys(self):
         """Keyed hashes of the nonces of all challenges in a response (WWW-Authenticate, Proxy-Authenticate)."""

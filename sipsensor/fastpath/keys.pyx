@@ -6,7 +6,7 @@ Rules. Keys come out of one pass over bytes that the scan already found; text th
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, cursor_over, lower, part, same_nocase
+from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, cursor_over, lower, part, same_nocase, word64
 from sipsensor.fastpath.decode cimport Decoded
 from sipsensor.fastpath.hashing cimport Hash, hash_end, hash_part, hash_start, hash_word
 from sipsensor.fastpath.names cimport (
@@ -48,6 +48,24 @@ cdef uint64_t text_key(const uint8_t *text, uint32_t size, uint64_t k0, uint64_t
     """A value that is in its normal form already."""
     cdef Hash h = hash_start(k0, k1)
     hash_part(&h, cursor_over(text, size))
+    return hash_end(&h)
+
+
+cdef uint64_t normal_key(Cursor c, Span span, int form, uint64_t k0, uint64_t k1) noexcept nogil:
+    """The same of a value as sent: its normal form in lower case, however long, without a copy of it."""
+    cdef Hash h = hash_start(k0, k1)
+    cdef uint8_t eight[8]
+    cdef uint32_t i = span.start, size = 0
+    cdef int byte = take(c, &i, span.end, form)
+    while byte >= 0:
+        eight[size & 7] = lower(byte)
+        size += 1
+        if not size & 7:
+            hash_word(&h, word64(cursor_over(eight, 8), 0))
+        byte = take(c, &i, span.end, form)
+    if size & 7:
+        hash_word(&h, word64(cursor_over(eight, size & 7), 0))
+    hash_word(&h, size)
     return hash_end(&h)
 
 

@@ -32,6 +32,20 @@ cdef struct Slot:
     uint32_t rank
 
 
+def pair_key(uint64_t one, uint64_t other):
+    """One key of two that belong together; never 0."""
+    cdef uint64_t key = one ^ (other * <uint64_t> 0x9E3779B97F4A7C15)
+    return key if key else 1
+
+
+def folded(list keys not None):
+    """One key of several, in their order; 0 of none."""
+    cdef uint64_t key, found = 0
+    for key in keys:
+        found = found * <uint64_t> 0x9E3779B97F4A7C15 + key
+    return found
+
+
 def keyed_hash(bytes seed not None, bytes data not None):
     """SipHash-1-3 of ``data`` under 16 bytes of seed."""
     cdef uint64_t keys[2]

@@ -22,13 +22,8 @@ SOURCES_PER_ACCOUNT = 10
 """A stolen or shared password makes no more sources trusted than this."""
 PORTS_PER_ACCOUNT = 32
 """New ``address . port`` that one account may make trusted in an hour: no more, or one account would push out all others."""
-_MIX = 0x9E3779B97F4A7C15
-_WORD = (1 << 64) - 1
-
-
-def pair_key(account: int, source: int) -> int:
-    """One account from one source."""
-    return (account ^ (source * _MIX & _WORD)) or 1
+pair_key = tables.pair_key
+"""One account from one source."""
 
 
 class Held(NamedTuple):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import examine, names
+from sipsensor.fastpath import examine, names, tables
 from sipsensor.model import (
     NANOSECONDS,
     WHAT_MALFORMED,
@@ -51,7 +52,8 @@ _BINDS, _REMOVES = 1, 2
 _TRUSTED_HERE = 2
 _TCP = 6
 _SYN = 2
-_WORD = (1 << 64) - 1
+_DIGITS = re.compile(rb"[0-9]*")
+_folded = tables.folded
 
 
 class Tracker:
@@ -152,7 +154,7 @@ class Tracker:
             # Whoever guesses at it beside him, behind the same NAT, is not he.
             here = trusted and held is not None and held.account != 0
             observation.pair_key = pair_key(account, end.port if here else end.source)
-        if call and call == _folded(examined.keys(_CALL_ID)):
+        if call and call == (observation.call_key or _folded(examined.keys(_CALL_ID))):
             observation.call_known = True
         if what in _NEVER_ASKED or (what == _BYE and not observation.has_credentials):
             if what != _CANCEL and _is_stranger(held) and self.dialogs.proves(examined, end.address):
@@ -191,7 +193,7 @@ class Tracker:
                 end.port,
                 end.source,
                 observation.sender_key,
-                _folded(examined.keys(_CALL_ID)),
+                observation.call_key or _folded(examined.keys(_CALL_ID)),
                 what,
                 observation.proof,
                 _TRUSTED_HERE
@@ -297,14 +299,6 @@ def _once(examined: examine.Examined, parts: list[int]) -> int:
     return _folded([examined.transaction_key, *parts]) if examined.transaction_key else 0
 
 
-def _folded(keys: list[int]) -> int:
-    """One key of several, whatever their order of importance: 0 for none."""
-    folded = 0
-    for key in keys:
-        folded = (folded * 0x9E3779B97F4A7C15 + key) & _WORD
-    return folded
-
-
 def _binds(what: int, examined: examine.Examined) -> int:
     """1 for a REGISTER that adds a binding (its Contact does not expire at once), or an INVITE for a new call; 2 for a removal."""
     if what == _INVITE:
@@ -329,7 +323,7 @@ def _seconds(examined: examine.Examined) -> int:
         contact.rpartition(b";expires=")[2] if b";expires=" in contact else b"",
         examined.raw(_EXPIRES) or b"",
     ):
-        digits = text[: next((i for i, byte in enumerate(text) if not 48 <= byte <= 57), len(text))]  # noqa: PLR2004
-        if digits:
-            return min(int(digits[:10]), 86400 * 7)
+        found = _DIGITS.match(text)
+        if found and found[0]:
+            return min(int(found[0][:10]), 86400 * 7)
     return _EXPIRES_DEFAULT

@@ -158,3 +158,24 @@ def test_every_credential_and_every_challenge_is_read() -> None:
     back = examine(message(extra=[("Authorization", 'Digest nonce="B"')]))
     (nonce,) = back.keys(FIELDS["auth.nonce"])
     assert nonce in out.nonce_keys()
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n"])
+def test_keys_are_those_of_the_values_in_lower_case(end: str) -> None:
+    """Each field of a message with repetitions, folds, escapes and quoted pairs; the second reading of a bare CR is one of them."""
+    credentials = 'Digest username="A\\\\b%%%d", realm="R", nonce="N%d", response="%032X"'
+    extra = [
+        *(("Authorization", credentials % (65, n, n)) for n in (1, 2)),
+        ("Proxy-Authorization", credentials % (66, 3, 3)),
+        ("Contact", "<sip:%41Lice@10.0.0.1>;expires=5, <sip:b@c>"),
+        ("Via", "SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKsecond"),
+        ("Subject", "A\r\n  Folded \t one"),
+        ("t", "<sip:%42ob@x>;tag=2"),
+    ]
+    most = 0
+    for odd in ([], [("X", "a\rTo: <sip:hidden@x>")]):
+        e = examine(message("REGISTER", extra=[*extra, *odd], end=end))
+        for name, field in FIELDS.items():
+            assert e.keys(field) == [e.key(value.lower()) for value in e.values(field)], name
+            most = max(most, len(e.keys(field)))
+    assert most > 2
