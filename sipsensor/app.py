@@ -66,8 +66,7 @@ def build_engine(  # noqa: PLR0913 - what a source needs differs, by name
     ``report_error`` gets each packet on which the engine failed; ``wrap`` may put something around each detector.
     Raises ConfigError when signatures, networks or rules do not fit.
     """
-    if signatures is None:
-        signatures = load_signatures(settings)
+    signatures = signatures or load_signatures(settings)
     detectors = build_detectors(settings, signatures)
     actions = actions_of(settings, rules_of(detectors))
     examiner = examine.Examiner(
@@ -84,8 +83,7 @@ def build_engine(  # noqa: PLR0913 - what a source needs differs, by name
         bans.first, bans.factor, bans.longest, bans.memory, bans.probe, network=bans.network, grace=bans.grace
     )
     trunks = [text for text in settings.trust.trunks if is_network(text)]
-    allowlist = _networks("trust.allowlist", settings.trust.allowlist)
-    trust = Trust(allowlist, trunks, settings.trust.emergency)
+    trust = Trust(_networks("trust.allowlist", settings.trust.allowlist), trunks, settings.trust.emergency)
     return Engine(
         examiner=examiner,
         assembler=Assembler(examiner),

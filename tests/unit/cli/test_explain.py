@@ -84,7 +84,7 @@ def test_it_says_what_replay_says(command: Command, capture: Pcap) -> None:
 def test_a_response_is_not_asked_about_where_nobody_cares(command: Command, capture: Pcap) -> None:
     (said,) = explained(command, capture(ANSWER), "--packet", 1)["messages"]
     assert said["parse"] == "response 200 to OPTIONS"
-    assert said["detect"]["flood"] == ["not asked: messages of this kind do not concern it"]
+    assert said["detect"]["malformed"] == ["not asked: messages of this kind do not concern it"]
     assert said["decide"]["why"] == "no rule fired"
 
 
