@@ -6,7 +6,6 @@ import pytest
 
 from sipsensor.decide import ledger
 from sipsensor.enforce.sets import Desired, Element
-from sipsensor.fastpath import tables
 from sipsensor.model import NANOSECONDS, Scope, Standing
 from sipsensor.track import standing
 
@@ -30,7 +29,9 @@ def who(text: str, port: int = 5060, standing_: Standing = Standing.TRUSTED, beh
 
 
 def desired(*spared: str) -> Desired:
-    return Desired(tables.Networks(list(spared)))
+    made = Desired()
+    made.spare(spared)
+    return made
 
 
 def test_a_source_that_is_cut_is_blocked_until_the_cut_ends() -> None:
