@@ -52,7 +52,7 @@ _BINDS, _REMOVES = 1, 2
 _TRUSTED_HERE = 2
 _TCP = 6
 _SYN = 2
-_DIGITS = re.compile(rb"[0-9]*")
+_DIGITS = re.compile(rb"[0-9]+")
 _folded = tables.folded
 
 
@@ -274,7 +274,10 @@ def _accounts(examined: examine.Examined) -> list[int]:
     """Keys of the names that credentials are for. What follows an "@" is a domain, which Kamailio takes beside the bare name: with one
     for each try, each would be another account's.
     """
-    names = {value.lower().partition(b"@")[0] or value for value in examined.values(_USERNAME)}
+    values = examined.values(_USERNAME)
+    if len(values) == 1 and b"@" not in values[0]:
+        return examined.keys(_USERNAME)
+    names = {value.lower().partition(b"@")[0] or value for value in values}
     return sorted(examined.key(name) for name in names)
 
 
@@ -318,12 +321,7 @@ def _granted(examined: examine.Examined) -> int:
 
 def _seconds(examined: examine.Examined) -> int:
     """The expires parameter of the first Contact, else the Expires header (RFC 3261 10.2.1.1); the default where neither can be read."""
-    contact = (examined.raw(_CONTACT) or b"").lower()
-    for text in (
-        contact.rpartition(b";expires=")[2] if b";expires=" in contact else b"",
-        examined.raw(_EXPIRES) or b"",
-    ):
-        found = _DIGITS.match(text)
-        if found and found[0]:
-            return min(int(found[0][:10]), 86400 * 7)
-    return _EXPIRES_DEFAULT
+    _, named, text = (examined.raw(_CONTACT) or b"").lower().rpartition(b";expires=")
+    found = _DIGITS.match(text) if named else None
+    found = found or _DIGITS.match(examined.raw(_EXPIRES) or b"")
+    return min(int(found[0][:10]), 86400 * 7) if found else _EXPIRES_DEFAULT
