@@ -11,12 +11,16 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
-from tests.lab.guarded import Guarded, Place, guarded, secret
-from tests.lab.network import wait_for
-from tests.lab.softphone import Softphone
+from tests.lab.arrivals import Arrivals
+from tests.lab.guarded import OWN_NONCES, Guarded, Place, guarded, route_everybody, secret
+from tests.lab.network import network, wait_for
+from tests.lab.pbx import kamailio
+from tests.lab.sensor import GATEWAY, sensor
+from tests.lab.softphone import Forger, Softphone, request
 
 BUDGET = 10
 OFFICE = 12
@@ -111,6 +115,31 @@ def test_500_known_phones_come_back_within_five_seconds(place: Place) -> None:
         for phone in phones
     ]
     all_register(rebooted)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_they_come_back_right_after_a_restart_of_the_sensor(root: None, folder: Path, how: signal.Signals) -> None:  # noqa: ARG001
+    """While strangers use up what there is for names that nobody knows."""
+    with contextlib.ExitStack() as ends:
+        made = ends.enter_context(network())
+        ends.enter_context(kamailio(made.pbx, folder, OWN_NONCES))
+        route_everybody(made)
+        with sensor(made.gateway, folder, GATEWAY) as before, Arrivals(made.pbx) as arrivals:
+            site = Guarded(made, before, arrivals)
+            place = ends.enter_context(site.place(range(1, 41)))
+            phones = office(place, 200, 40)
+            # SIGKILL may cost the last second.
+            time.sleep(1.5)
+            before.process.send_signal(how)
+            before.process.wait(20)
+        (folder / "sensor.log").write_text("")
+        with sensor(made.gateway, folder, GATEWAY), Forger(made.outside) as forger:
+            for number in range(300):
+                end = (f"198.19.{number}.1" if number < 250 else f"198.19.{number - 250}.2", 5060)
+                forger.send(end, request("REGISTER", f"nobody-{number}", end, 2_000_000 + number))
+            start = time.monotonic()
+            all_register(phones)
+            assert time.monotonic() - start < 5
 
 
 @contextlib.contextmanager
