@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,12 @@ def sipsensor(site: Guarded) -> Sipsensor:
     return Sipsensor(site)
 
 
+def in_kernel(site: Guarded, kind: str) -> str:
+    """The kernel's sets whose names begin with that."""
+    listed = site.running.space.run("nft list ruleset")
+    return "\n".join(re.findall(rf"set {kind}\w* \{{.*?\n\t\}}", listed, re.DOTALL))
+
+
 def attack(place: Place) -> None:
     with place.phone(password="wrong") as guesser:
         for _ in range(GUESSES):
@@ -109,8 +116,21 @@ def test_a_ban_reaches_the_pbx_no_more(place: Place, site: Guarded, sipsensor: S
     assert neighbour.works() == 200
     assert "probe.operator.ban" in sipsensor.text(f"why {address}")
     assert sipsensor(f"unban {address}")["bans"] == [address]
-    wait_for(lambda: phone.works() == 200, 5, "the phone's return")
+    assert phone.works() == 200
     assert PBX[4] in sipsensor.text(f"ban {PBX[4]}", 2)
+
+
+def test_the_kernel_drops_whom_the_operator_bans(place: Place, site: Guarded, sipsensor: Sipsensor) -> None:
+    stranger, address = place.phone(), place.address(1)
+    sipsensor(f"ban {address} --for 5m")
+    wait_for(lambda: address in in_kernel(site, "blocked"), 5, "the ban in the kernel")
+    wait_for(lambda: site.running.metric('sipsensor_kernel_set_entries{set="blocked"}') >= 1, 5, "its count")
+    seen = site.running.metric("sipsensor_packets_total")
+    assert stranger.works() == 0
+    assert site.running.metric("sipsensor_packets_total") == seen
+    assert sipsensor(f"unban {address}")["bans"] == [address]
+    wait_for(lambda: stranger.works() == 200, 5, "his return")
+    assert address not in in_kernel(site, "blocked")
 
 
 def test_trust_lets_all_guesses_through_until_untrust(place: Place, site: Guarded, sipsensor: Sipsensor) -> None:
@@ -119,6 +139,10 @@ def test_trust_lets_all_guesses_through_until_untrust(place: Place, site: Guarde
     site.arrivals.forget()
     attack(place)
     assert len(site.arrivals.tries()) == GUESSES
+    wait_for(lambda: address in in_kernel(site, "trusted"), 5, "the trusted queue for him")
+    before = site.running.metric('sipsensor_packets_total{queue="trusted"}')
+    place.phone().works()
+    assert site.running.metric('sipsensor_packets_total{queue="trusted"}') >= before + 2
     assert sipsensor(f"untrust {address}")["orders"] == [address]
     site.arrivals.forget()
     attack(place)
