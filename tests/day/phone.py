@@ -61,6 +61,8 @@ class Phone:
     """The name in its credentials, where it is not the account."""
     sender: str = ""
     """Who registers the account, where it is somebody else (RFC 3261 10.2, third party)."""
+    tenant: str = "pbx"
+    """The first word of its registrar's domain."""
     expires: int = 3600
     keeps_nonce: bool = True
     right: bool = True
@@ -105,7 +107,7 @@ class Phone:
     ) -> bytes:
         """A new request; without a user it is for the registrar."""
         talk.cseq += method != "ACK"
-        kind, domain = self.kind, self.kind.domain
+        kind, domain = self.kind, self.kind.domain.replace("pbx", self.tenant, 1)
         who = self.sender or self.account
         uri = f"sip:{user}@{domain}" if user else f"sip:{domain}"
         auth = ""

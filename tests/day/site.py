@@ -97,8 +97,10 @@ class Site:
             self.offices.append(
                 [self._phone((address, 40000 + place - (place % 10 == 1)), registrar) for place in range(size)]
             )
-            # Every tenant of a hosted PBX has an extension 100; in realms of their own they are different accounts.
+            # Every tenant of a hosted PBX has an extension 100; in domains of their own they are different accounts.
             self.offices[-1][0].account, self.offices[-1][0].login = "100", ""
+            for phone in self.offices[-1]:
+                phone.tenant = f"tenant{len(self.offices)}"
         while len(self.phones) < wanted:
             number = len(self.phones)
             self._phone((f"198.19.{number % 250}.{1 + number // 250}", 5060), random.choice(self.registrars))
