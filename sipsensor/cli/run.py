@@ -12,6 +12,7 @@ from sipsensor.cli import options, output
 from sipsensor.cli.main import report
 from sipsensor.config.settings import Settings
 from sipsensor.live.keeper import Keeper
+from sipsensor.live.keeping import Keeping
 from sipsensor.live.sensor import Sensor
 from sipsensor.live.supervisor import Supervisor
 from sipsensor.model import Mode
@@ -50,7 +51,8 @@ def command(
     """
     settings = _settings(options.settings_of(config_file), mode, events, state)
     sensor = Sensor(settings, output.tell, record)
-    keeper = Keeper(settings, sensor.page, output.tell)
+    keeping = Keeping(settings, sensor.link.keeper, output.tell)
+    keeper = Keeper(settings, sensor.page, output.tell, keeping)
     supervisor = Supervisor(sensor, keeper, output.tell, report, hangup_ends=_has_terminal())
     click.get_current_context().exit(supervisor.run())
 
@@ -71,6 +73,7 @@ def _settings(settings: Settings, mode: str | None, events: str | None, state: P
         settings = replace(settings, control=replace(control, socket=_moved(control.socket, state)))
         settings = replace(settings, events=replace(log, file=_moved(log.file, state)))
         settings = replace(settings, quarantine=replace(kept, file=_moved(kept.file, state)))
+        settings = replace(settings, state=replace(settings.state, database=_moved(settings.state.database, state)))
     if events is not None:
         settings = replace(settings, events=replace(settings.events, file=events))
     return settings if mode is None else replace(settings, mode=Mode(mode))

@@ -9,10 +9,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Placement, QueueRules, Settings
-from sipsensor.enforce.rules import KernelRules, RulesError
+from sipsensor.enforce.rules import KernelPlan, KernelRules, RulesError
+from sipsensor.live.keeping import Keeping
 from sipsensor.live.page import BACKENDS, INSIDE_MOST, Lane, LaneNumber, Number, Page, State
 from sipsensor.live.plan import kernel_plan
 from sipsensor.live.reckoning import Reckoning, Sums
@@ -30,8 +32,9 @@ class Keeper:
     ROUTES = 10
     """Looks between two look-ups of the routes, where nothing calls for one sooner."""
 
-    def __init__(self, settings: Settings, page: Page, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, page: Page, say: Callable[[str], None], keeping: Keeping) -> None:
         self.settings = settings
+        self.keeping = keeping
         self.page = page
         self.say = say
         self._reckonings: dict[Lane, Reckoning] = {}
@@ -40,11 +43,12 @@ class Keeper:
         self._looks = self._forged = 0
         self._good = time.monotonic_ns()
         self._complaint = ""
+        self._anew = False
 
     def run(self, stop: threading.Event) -> None:
         """Put the rules in place, keep them there until ``stop`` is set, take them away."""
         self._reckonings = {lane: Reckoning(self.page.of(lane, LaneNumber.UNINSPECTED)) for lane in Lane}
-        self._plan = kernel_plan(self.settings)
+        self._plan = kernel_plan(self.settings, self.keeping.trusted)
         self._rules = KernelRules(self._plan, self.settings.queue.rules.value, owner)
         backend = self._rules.install()
         try:
@@ -55,9 +59,11 @@ class Keeper:
             self.page[Number.BACKEND] = BACKENDS.index(backend)
             for line in self._rules.blind_spots():
                 self.say(f"the kernel rules: {line}")
+            self.keeping.start(stop)
             while not stop.wait(self.LOOK):
                 self._look()
         finally:
+            self.keeping.close()
             self.page[Number.RULES_STAND] = 0
             self._rules.remove(self._is_drained)
 
@@ -72,7 +78,10 @@ class Keeper:
         try:
             if self._interfaces_due():
                 self._follow_interfaces()
+            self._follow_trust()
             complaint = self._keep_rules()
+            self.keeping.look(anew=self._anew)
+            self._anew = False
             if self._looks % self.COUNT == 0:
                 self._count()
         except (ConfigError, RulesError, OSError) as error:
@@ -96,6 +105,7 @@ class Keeper:
             if self.settings.queue.rules is QueueRules.NONE:
                 return f"{'; '.join(faults)}; they are yours to mend: sipsensor rules print"
             self._rules.put_back()
+            self._anew = True
             self.page[Number.RULES_PUT_BACK] += 1
         now = time.monotonic_ns()
         if not self.page[Number.RULES_STAND]:
@@ -125,12 +135,22 @@ class Keeper:
             for place, number in enumerate(numbers):
                 self.page.numbers[Number.INSIDE + place] = number
             self.page[Number.INSIDE_COUNT] = len(numbers)
-            plan = kernel_plan(self.settings)
+            plan = kernel_plan(self.settings, self.keeping.trusted)
             if plan != self._plan:
-                self._plan = self._rules.plan = plan
-                self._rules.put_back()
-                self._count(anew=True)
+                self._change(plan)
                 self.say(f"the kernel rules follow the interfaces: {', '.join(plan.inside)}")
+
+    def _follow_trust(self) -> None:
+        """Trunks' names got other addresses, or the operator trusts somebody: they take the trusted queue."""
+        trusted = (*self.settings.trust.allowlist, *self.keeping.trusted)
+        if set(trusted) != set(self._plan.trusted):
+            self._change(replace(self._plan, trusted=trusted))
+
+    def _change(self, plan: KernelPlan) -> None:
+        self._plan = self._rules.plan = plan
+        self._rules.put_back()
+        self._anew = True
+        self._count(anew=True)
 
     def _count(self, *, anew: bool = False) -> None:
         """Read the rules' counters and reckon; ``anew``: the rules are new, so these are where counting begins.

@@ -9,13 +9,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from ipaddress import ip_network
 from typing import Any
 
-from sipsensor.config.settings import Enforcer, Settings
+from sipsensor.config.settings import Enforcer, QueueRules, Settings
 from sipsensor.enforce.rules import RulesError
-from sipsensor.enforce.rules.tools import run
-from sipsensor.enforce.sets import Desired, KernelSets
-from sipsensor.fastpath import tables
+from sipsensor.enforce.rules.generation import generation
+from sipsensor.enforce.rules.table import TABLE
+from sipsensor.enforce.rules.tools import asked, run
+from sipsensor.enforce.sets import SETS, Desired, KernelSets
 from sipsensor.live.link import LinkEnd
 from sipsensor.live.memory import Facts
 from sipsensor.live.names import Trunks
@@ -31,11 +33,12 @@ STAY_WITHIN = 0.5
 """Seconds that one look may take for the kernel's sets."""
 
 
-def _nft(script: str) -> str | None:
-    try:
-        return run(["nft", "-f", "-"], script)
-    except RulesError as error:
-        return str(error)
+def _change(script: str) -> str | None:
+    return run(["nft", "-f", "-"], script)
+
+
+def _listing(name: str) -> str | None:
+    return asked(["nft", "-j", "list", "set", "inet", TABLE, name])
 
 
 class Keeping:
@@ -46,16 +49,17 @@ class Keeping:
         self.trunks = Trunks(trust.trunks)
         self.trusts: tuple[str, ...] = ()
         """Networks that the operator trusts by order."""
-        self.sets = KernelSets(_nft if settings.bans.enforcer is Enforcer.NFTABLES else None)
+        self.sets = KernelSets(TABLE, _change if settings.bans.enforcer is Enforcer.NFTABLES else None)
         self._settings = settings
         self._end = end
         self._say = say
         self._spared = (*trust.allowlist, *network.protected, *network.public, *network.proxies)
-        self._desired = Desired(tables.Networks(list(self._spared)))
+        self._desired = Desired()
+        self._generation: int | None = None
         self._mode = settings.mode
         self._store: Store | None = None
         self._store_errors = 0
-        self._last_error = ""
+        self._last_error = self._complaint = self._unwritable = ""
         self._due = self._expire_due = 0.0
         self._unwritten: dict[tuple[str, int], Change] = {}
         self._orders: list[Order] | None = None
@@ -70,6 +74,13 @@ class Keeping:
     def start(self, stop: threading.Event) -> None:
         """Begin: names are looked up, and the sensor is asked for all that it has."""
         self.trunks.start(stop)
+        if self._settings.queue.rules is QueueRules.NONE and _listing(SETS[0]) is None:
+            self.sets = KernelSets(TABLE, None)
+            self._say(f"the rules are yours and have no table inet {TABLE}: the sensor alone drops what is cut")
+        elif self.sets.is_dry:
+            self._say(
+                "bans.enforcer is dry-run: the kernel's sets stay as they are; the sensor alone drops what is cut"
+            )
         self._resynced = self._end.send({"resync": True})
 
     def look(self, *, anew: bool = False) -> None:
@@ -80,9 +91,7 @@ class Keeping:
             with suppress(TypeError, ValueError, KeyError):  # of a sensor of another version
                 self._hear(message)
         self._write()
-        if anew:
-            self.sets.forget()
-        self._make_real()
+        self._make_real(anew=anew)
         self._tell()
 
     def close(self) -> None:
@@ -94,6 +103,8 @@ class Keeping:
         if self._store is not None:
             self._store.close()
             self._store = None
+        if self.sets.is_dry and self.sets.changes:
+            self._say(f"the kernel's sets: {self.sets.changes} changes would have been made")
 
     # --- inside
 
@@ -103,7 +114,9 @@ class Keeping:
             self._unwritten[change.table, change.key] = change
             self._desired.told(change.table, change.key, change.until, change.numbers)
         if "orders" in message:
-            self._orders = [Order(str(kind), str(network), int(until)) for kind, network, until in message["orders"]]
+            self._orders = [
+                Order(str(kind), str(ip_network(network)), int(until)) for kind, network, until in message["orders"]
+            ]
             self._desired.bans = {order.network: order.until for order in self._orders if order.kind == "ban"}
             self.trusts = tuple(order.network for order in self._orders if order.kind == "trust")
         if "mode" in message:
@@ -146,30 +159,36 @@ class Keeping:
     def _failed(self, error: StoreError) -> None:
         """Said when it begins, and tried again: nothing that came meanwhile is lost as long as there is room."""
         self._store_errors += 1
-        if str(error) != self._last_error:
-            self._say(str(error))
-        self._last_error = str(error)
+        if str(error) != self._unwritable:
+            self._say(f"{error}; what lasts is kept in memory meanwhile")
+        self._unwritable = self._last_error = str(error)
         self._due = time.monotonic() + RETRY
         if self._store is not None:
             self._store.close()
             self._store = None
 
-    def _make_real(self) -> None:
-        self._desired.spared = tables.Networks([*self._spared, *self.trunks.networks, *self.trusts])
-        began = time.monotonic()
-        now = time.time_ns()
+    def _make_real(self, *, anew: bool) -> None:
+        self._desired.spare((*self._spared, *self.trunks.networks, *self.trusts))
+        began, now = time.monotonic(), time.time_ns()
         wanted = self._desired.elements(now, block=self._mode is Mode.ENFORCE)
-        errors = self.sets.errors
-        while (
-            not self.sets.apply(wanted, now) and time.monotonic() - began < STAY_WITHIN and self.sets.errors == errors
-        ):
-            pass
-        if self.sets.errors > errors and self.sets.complaint != self._last_error:
-            self._last_error = self.sets.complaint
-            self._say(f"the kernel's sets: {self.sets.complaint}; the sensor itself drops what is cut")
+        errors, batches = self.sets.errors, self.sets.batches
+        try:
+            before = generation()
+            if anew or before != self._generation:  # somebody else changed the ruleset
+                self.sets.read(_listing, now)
+            while not self.sets.apply(wanted, now) and time.monotonic() - began < STAY_WITHIN:
+                pass
+            self._generation = before if before is None else before + self.sets.batches - batches
+        except RulesError as error:  # a tool hangs: once in a look is enough
+            self._generation = None
+            self.sets.errors += 1
+            self.sets.complaint = str(error)
+        if self.sets.errors > errors and self.sets.complaint != self._complaint:
+            self._complaint = self._last_error = self.sets.complaint
+            self._say(f"the kernel's sets: {self._complaint}; the sensor itself drops what is cut")
 
     def _tell(self) -> None:
-        held = self.sets.held
+        held = () if self.sets.is_dry else self.sets.held
         blocked = sum(element.set.startswith("blocked") for element in held)
         facts = Facts(blocked, len(held) - blocked, self.sets.errors, self._store_errors, self._last_error)
         if facts != self._told and self._end.send({"facts": [*facts[:-1], facts.last_error[:500]]}):

@@ -15,6 +15,9 @@ from typing import Any
 
 LARGEST = 60_000
 """Bytes of one datagram."""
+ROOM = 4 << 20
+"""Bytes that wait for the other side."""
+_SO_SNDBUFFORCE = 32
 _MOST = 1000
 """Datagrams that one look takes: the other side may send as fast as it can."""
 
@@ -28,6 +31,9 @@ class LinkEnd:
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
         self._socket.setblocking(False)  # noqa: FBT003
+
+    def __del__(self) -> None:
+        self._socket.close()
 
     def send(self, message: Message) -> bool:
         """False when it does not fit now, or nobody is there. Raises ValueError for a message of more than LARGEST bytes."""
@@ -58,4 +64,7 @@ class Link:
 
     def __init__(self) -> None:
         ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in ends:
+            with suppress(OSError):  # without CAP_NET_ADMIN the system's limit stays: fewer datagrams wait
+                end.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, ROOM)
         self.sensor, self.keeper = map(LinkEnd, ends)

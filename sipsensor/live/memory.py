@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from itertools import islice
 from typing import NamedTuple
 
 from sipsensor.config.settings import Settings
 from sipsensor.engine import Engine
 from sipsensor.fastpath import tables
 from sipsensor.live.link import LinkEnd
-from sipsensor.store import Change, Store, StoreError
+from sipsensor.store import Change, Order, Store, StoreError
 
 BATCH = 150
 """Changes in one datagram."""
@@ -68,10 +69,11 @@ class Memory:
         self._end = end
         self._between = between_packets
         self._say = say
-        self._pending: dict[tuple[str, int], Change] = {}
+        self._pending: dict[str, dict[int, Change]] = {name: {} for name in self._tables()}
         self._anew: list[str] = []
         self._orders: list[tuple[str, str, int]] | None = None
         self._mode = ""
+        self._loaded = False
 
     def load(self, seed: bytes | None) -> None:
         """Fill the tables with what was written last. What ran out, or does not fit the tables of this version, is left out."""
@@ -86,6 +88,7 @@ class Memory:
         try:
             if store.seed == seed:  # else it was made anew meanwhile, and its keys are others
                 self._fill(store, now)
+                self._loaded = True
         except StoreError as error:
             self._say(str(error))
         finally:
@@ -99,10 +102,40 @@ class Memory:
         self._collect()
         self._send()
 
+    def close(self) -> None:
+        """Write all of it: at the end the keeper goes first, and nobody is left to hear of the last changes.
+
+        Where nothing could be read at the start, what is written stays as it is.
+        """
+        if not self._loaded:
+            return
+        now = time.time_ns()
+        entries = [Change(name, *entry) for name, table in self._tables().items() for entry in table.entries(now)]
+        try:
+            store = Store(self._settings.state.database, self._settings.state.history)
+        except StoreError as error:
+            self._say(str(error))
+            return
+        try:
+            store.write(entries, now, anew=True)
+            store.keep_orders([Order(*order) for order in self._standing_orders()])
+        except StoreError as error:
+            self._say(str(error))
+        finally:
+            store.close()
+
     # --- inside
 
+    def _standing_orders(self) -> list[tuple[str, str, int]]:
+        engine = self._engine
+        return sorted(
+            [("ban", *order) for order in engine.ledger.orders.items()]
+            + [("trust", *order) for order in engine.policy.trust.orders.items()]
+        )
+
     def _tables(self) -> Mapping[str, tables.Records]:
-        return {**self._engine.tracker.standings.kept(), **self._engine.ledger.kept()}
+        """Cuts first: they are what waits least."""
+        return {**self._engine.ledger.kept(), **self._engine.tracker.standings.kept()}
 
     def _fill(self, store: Store, now: int) -> None:
         for name, table in self._tables().items():
@@ -137,26 +170,24 @@ class Memory:
                 name = self._anew.pop()
                 found += [Change(name, *entry) for entry in self._tables()[name].entries(now)]
         for change in found:
-            self._pending[change.table, change.key] = change
-        if len(self._pending) > PENDING_MOST:
-            self._pending.clear()
+            self._pending[change.table][change.key] = change
+        if sum(map(len, self._pending.values())) > PENDING_MOST:
+            for waiting in self._pending.values():
+                waiting.clear()
             self._anew = list(self._tables())
 
     def _send(self) -> None:
-        while self._pending:
-            keys = list(self._pending)[:BATCH]
-            if not self._end.send({"changes": [self._pending[key] for key in keys]}):
-                return
-            for key in keys:
-                del self._pending[key]
-        engine = self._engine
-        orders = sorted(
-            [("ban", *order) for order in engine.ledger.orders.items()]
-            + [("trust", *order) for order in engine.policy.trust.orders.items()]
-        )
+        for waiting in self._pending.values():
+            while waiting:
+                batch = [*islice(waiting.values(), BATCH)]
+                if not self._end.send({"changes": batch}):
+                    return
+                for change in batch:
+                    del waiting[change.key]
+        orders = self._standing_orders()
         if orders != self._orders and self._end.send({"orders": orders[:_ORDERS_MOST]}):
             self._orders = orders
-        mode = engine.policy.mode.value
+        mode = self._engine.policy.mode.value
         if mode != self._mode and self._end.send({"mode": mode}):
             self._mode = mode
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Fallback, Placement, Settings
 from sipsensor.enforce.rules import KernelPlan
@@ -12,8 +14,8 @@ from sipsensor.sources.interfaces import inside_names
 _UNQUOTABLE = set('"\\*\n')
 
 
-def kernel_plan(settings: Settings) -> KernelPlan:
-    """The plan for this machine. A gateway's routes are looked up now.
+def kernel_plan(settings: Settings, trusted: Sequence[str] = ()) -> KernelPlan:
+    """The plan for this machine; ``trusted`` are networks besides the allowlist. A gateway's routes are looked up now.
 
     In observe mode the rules never drop: neither above the rate nor while the sensor is dead. Raises ConfigError when an interface that
     is needed does not exist, or cannot be found by the routes.
@@ -30,7 +32,7 @@ def kernel_plan(settings: Settings) -> KernelPlan:
         ports=tuple(sorted({*network.sip_ports, *network.iax2_ports})),
         protected=protected,
         inside=_quotable(inside_names(network.inside, network.protected)) if gateway else (),
-        trusted=settings.trust.allowlist,
+        trusted=(*settings.trust.allowlist, *(text for text in trusted if text not in settings.trust.allowlist)),
         bypass=(accepts_unserved(settings, Lane.STRANGERS), accepts_unserved(settings, Lane.TRUSTED)),
         rate=queue.stranger_rate,
         overflow="accept" if overflow is Fallback.ACCEPT else "drop",

@@ -21,9 +21,8 @@ from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Fallback, Placement, Settings
 from sipsensor.export.metrics import Endpoint, MetricsError
 from sipsensor.fastpath import examine, tables
-from sipsensor.live.memory import Facts
 from sipsensor.live.link import Link
-from sipsensor.live.memory import Memory, seed_of
+from sipsensor.live.memory import Facts, Memory, seed_of
 from sipsensor.live.outlets import Outlets
 from sipsensor.live.page import INSIDE_MOST, Lane, LaneNumber, Number, Page, State
 from sipsensor.live.serving import serve_control, serve_metrics
@@ -76,8 +75,6 @@ class Sensor:
         self.started = 0.0
         self.pumps: dict[Lane, pumps.Pump] = {}
         self.errors: deque[tuple[float, str]] = deque(maxlen=self.ERRORS)
-        self.facts = Facts()
-        """What the keeper said last of the kernel's sets and the database: metrics and ``status`` tell it."""
         self._listener = say
         self._record = record
         self._lock = threading.Lock()
@@ -91,6 +88,11 @@ class Sensor:
     def rotate(self) -> None:
         """Go on in a fresh event file soon: the old one was moved away. May be called from a signal handler."""
         self._rotated = True
+
+    @property
+    def facts(self) -> Facts:
+        """What the keeper said last of the kernel's sets and the database: metrics and ``status`` tell it."""
+        return self.memory.facts
 
     def between_packets(self) -> AbstractContextManager[object]:
         """While it is entered no packet is judged: for orders, which take moments."""
@@ -121,6 +123,7 @@ class Sensor:
             self.page[Number.SENSOR_STATE] = State.READY
             self._watch(stop)
             self.page[Number.SENSOR_STATE] = State.ENDING
+        self.memory.close()
         self._tell_notices()
         if self.page[Number.BACKEND]:  # else it never served: nothing was queued
             self._say(self._farewell())

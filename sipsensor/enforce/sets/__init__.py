@@ -4,6 +4,6 @@ Imported by the keeper of a live sensor. The kernel's sets are a cache: what is 
 """
 
 from sipsensor.enforce.sets.desired import Desired, Element
-from sipsensor.enforce.sets.kernel import KernelSets
+from sipsensor.enforce.sets.kernel import SETS, KernelSets
 
-__all__ = ["Desired", "Element", "KernelSets"]
+__all__ = ["SETS", "Desired", "Element", "KernelSets"]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import NamedTuple
 
 from sipsensor.decide import ledger
-from sipsensor.fastpath import tables
 from sipsensor.model import NANOSECONDS, Scope, Standing
 from sipsensor.track import standing
 
 _SHORTEST = NANOSECONDS
 """What runs out sooner is not worth a place."""
 _SOURCE = ledger.SCOPES.index(Scope.SOURCE)
-_IPV4 = bytes(10) + b"\xff\xff"
+_SOURCE6 = 64
+"""What counts as one source of IPv6 (DESIGN 6)."""
 
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Network = IPv4Network | IPv6Network
 
 
 class Element(NamedTuple):
@@ -25,21 +24,33 @@ class Element(NamedTuple):
 
     set: str
     text: str
-    """As nft reads it."""
+    """As nft reads and lists it."""
+
+
+class _Cut(NamedTuple):
+    network: Network
+    until: int
 
 
 class Desired:
-    """The state as it was told, and the elements that follow from it. ``spared`` is never blocked.
+    """The state as it was told, and the elements that follow from it. Networks of ``spare`` are never blocked, nor what holds one of them.
 
     ``told`` takes an entry of a kept table (``until`` 0: it is gone); ``elements`` gives each element and until when (ns).
     """
 
-    def __init__(self, spared: tables.Networks) -> None:
-        self.spared = spared
+    def __init__(self) -> None:
         self.bans: dict[str, int] = {}
         """The operator's, by network, until (ns)."""
-        self._cuts: dict[int, ledger.Held] = {}
-        self._trusted: dict[int, tuple[int, standing.Held]] = {}
+        self._spared_texts: tuple[str, ...] = ()
+        self._spared: tuple[Network, ...] = ()
+        self._cuts: dict[int, _Cut] = {}
+        self._trusted: dict[int, tuple[int, tuple[Element, Element]]] = {}
+
+    def spare(self, networks: Sequence[str]) -> None:
+        """Whom nothing ever blocks. Raises ValueError for text that is no network."""
+        if self._spared_texts != tuple(networks):
+            self._spared = tuple(ip_network(text, strict=False) for text in networks)
+            self._spared_texts = tuple(networks)
 
     def told(self, table: str, key: int, until: int, numbers: tuple[int, ...]) -> None:
         """One entry as it is now. Those of other tables, or of another width, say nothing to the kernel."""
@@ -48,74 +59,83 @@ class Desired:
             if until and len(numbers) == len(ledger.Held._fields):
                 held = ledger.Held(*numbers)
                 if held.kernel and held.scope == _SOURCE:
-                    self._cuts[key] = held
+                    self._cuts[key] = _Cut(_source(held.address), held.until)
         elif table == "standing":
             self._trusted.pop(key, None)
             if until and len(numbers) == len(standing.Held._fields):
                 found = standing.Held(*numbers)
                 if found.standing == Standing.TRUSTED and not found.behind:
-                    self._trusted[key] = (until, found)
+                    self._trusted[key] = until, _trusted(found)
 
     def elements(self, now: int, *, block: bool) -> Mapping[Element, int]:
         """What should be held, and until when. ``block`` False: nobody is blocked."""
         self._expire(now)
         found: dict[Element, int] = {}
-        for element, until in self._all(now, block=block):
-            if until - now >= _SHORTEST:
+        for until, elements in self._trusted.values():
+            for element in elements:  # a host has as many ports as phones
                 found[element] = max(until, found.get(element, 0))
-        return found
+        if block:
+            for network, until in self._blocked(now).items():
+                found[_blocked(network)] = until
+        return {element: until for element, until in found.items() if until - now >= _SHORTEST}
 
-    def _all(self, now: int, *, block: bool) -> Iterator[tuple[Element, int]]:
-        for until, held in self._trusted.values():
-            address, version = _address(held.address)
-            yield Element(f"trusted{version}", f"{address} . {held.port}"), until
-            yield Element(f"trusted_hosts{version}", str(address)), until
-        if not block:
-            return
-        banned = self._banned(now)
-        for network, until in banned.items():
-            yield _blocked(network), until
-        for cut in self._cuts.values():
-            if not self.spared.contains(cut.address):
-                address, version = _address(cut.address)
-                source = ipaddress.ip_network((address, 32 if version == 4 else 64), strict=False)  # noqa: PLR2004
-                if not any(_covers(network, source) for network in banned):
-                    yield _blocked(source), cut.until
+    # --- inside
 
-    def _banned(self, now: int) -> dict[Network, int]:
-        """The operator's bans that hold, without those inside another one: an interval set takes no two that overlap.
-
-        A ban over somebody who is never blocked is left to the ledger.
-        """
-        spared = [ipaddress.ip_network(text, strict=False) for text in self.spared.texts]
+    def _blocked(self, now: int) -> dict[Network, int]:
+        """No network inside another: a set of intervals takes none that overlap."""
+        bans = ((ip_network(text, strict=False), until) for text, until in self.bans.items())
         found: dict[Network, int] = {}
-        holding = [
-            (ipaddress.ip_network(text, strict=False), until) for text, until in self.bans.items() if until > now
-        ]
-        for network, until in sorted(holding, key=lambda one: one[0].prefixlen):
-            inside = any(_covers(wide, network) for wide in found)
-            if not inside and not any(_covers(network, one) or _covers(one, network) for one in spared):
-                found[network] = until
-        return found
+        for network, until in (*self._cuts.values(), *bans):
+            if until > now and not self._is_spared(network):
+                found[network] = max(until, found.get(network, 0))
+        wide = {network for network in found if not _is_single(network)}
+        lengths = {(network.version, network.prefixlen) for network in wide}
+        return {
+            network: until
+            for network, until in found.items()
+            if not any(around in wide for around in _around(network, lengths))
+        }
+
+    def _is_spared(self, network: Network) -> bool:
+        return any(spared.version == network.version and spared.overlaps(network) for spared in self._spared)
 
     def _expire(self, now: int) -> None:
-        for key in [key for key, held in self._cuts.items() if held.until <= now]:
+        for key in [key for key, cut in self._cuts.items() if cut.until <= now]:
             del self._cuts[key]
         for key in [key for key, (until, _) in self._trusted.items() if until <= now]:
             del self._trusted[key]
 
 
-def _address(packed: bytes) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
-    if packed.startswith(_IPV4):
-        return ipaddress.IPv4Address(packed[12:]), 4
-    return ipaddress.IPv6Address(packed), 6
+def _around(network: Network, lengths: Iterable[tuple[int, int]]) -> Iterator[Network]:
+    """The networks of these lengths that this one lies in."""
+    for version, length in lengths:
+        if version == network.version and length < network.prefixlen:
+            yield network.supernet(new_prefix=length)
 
 
-def _covers(wide: Network, narrow: Network) -> bool:
-    return wide.version == narrow.version and narrow.subnet_of(wide)  # type: ignore[arg-type]
+def _address(packed: bytes) -> IPv4Address | IPv6Address:
+    return IPv4Address(packed[12:]) if packed.startswith(ledger.IPV4) else IPv6Address(packed)
+
+
+def _source(packed: bytes) -> Network:
+    address = _address(packed)
+    return IPv4Network(address) if isinstance(address, IPv4Address) else IPv6Network((address, _SOURCE6), strict=False)
+
+
+def _trusted(held: standing.Held) -> tuple[Element, Element]:
+    """Whoever adds to the trusted adds to the trusted hosts: later fragments show no port."""
+    address = _address(held.address)
+    return (
+        Element(f"trusted{address.version}", f"{address} . {held.port}"),
+        Element(f"trusted_hosts{address.version}", str(address)),
+    )
+
+
+def _is_single(network: Network) -> bool:
+    return network.prefixlen == network.max_prefixlen
 
 
 def _blocked(network: Network) -> Element:
-    if network.prefixlen == network.max_prefixlen:
+    if _is_single(network):
         return Element(f"blocked{network.version}", str(network.network_address))
     return Element(f"blocked_networks{network.version}", str(network))

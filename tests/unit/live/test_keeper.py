@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -15,13 +14,18 @@ from sipsensor.config.load import defaults
 from sipsensor.config.settings import NetworkSettings, Placement, QueueRules, Settings
 from sipsensor.enforce.rules import Counts, RulesError
 from sipsensor.live import keeper as keepers
+from sipsensor.live import keeping as keepings
 from sipsensor.live.keeper import Keeper
+from sipsensor.live.keeping import Keeping
+from sipsensor.live.link import Link
 from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number, Page, State
 from sipsensor.sources.nfqueue import QueueState
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True)
+class Plan:
     inside: tuple[str, ...]
+    trusted: tuple[str, ...] = ()
 
 
 class Kernel:
@@ -77,6 +81,12 @@ class Kernel:
         return self.inside
 
 
+def keeper_of(settings: Settings, page: Page, say: Callable[[str], None]) -> Keeper:
+    """One that keeps no database, and whose sensor never says anything."""
+    settings = replace(settings, state=replace(settings.state, database=""))
+    return Keeper(settings, page, say, Keeping(settings, Link().keeper, say))
+
+
 class Kept:
     """A keeper that runs in a thread."""
 
@@ -85,7 +95,7 @@ class Kept:
         self.page[Number.SENSOR_STATE] = State.READY
         self.said: list[str] = []
         self.stop = threading.Event()
-        self.keeper = Keeper(settings, self.page, self.said.append)
+        self.keeper = keeper_of(settings, self.page, self.said.append)
         self.thread = threading.Thread(target=self.keeper.run, args=(self.stop,))
         self.thread.start()
         self.until(lambda: self.page[Number.BACKEND])
@@ -114,6 +124,9 @@ class Kept:
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     made = Kernel()
     monkeypatch.setattr(keepers, "KernelRules", made)
+    monkeypatch.setattr(keepings, "generation", lambda: 1)
+    monkeypatch.setattr(keepings, "_change", lambda _script: None)
+    monkeypatch.setattr(keepings, "_listing", lambda _name: "{}")
     monkeypatch.setattr(keepers, "kernel_plan", made.plan)
     monkeypatch.setattr(keepers, "inside_interfaces", made.numbers)
     monkeypatch.setattr(keepers, "state", made.state)
@@ -274,7 +287,7 @@ def test_a_keeper_after_another_goes_on_from_its_numbers(kernel: Kernel) -> None
     page[Number.SENSOR_STATE] = State.READY
     page[Number.LIMITED] = 100
     page.lane(Lane.TRUSTED)[LaneNumber.UNINSPECTED] = 9
-    keeper = Keeper(defaults(), page, print)
+    keeper = keeper_of(defaults(), page, print)
     kernel.counted = Counts((0, 50), (0, 0), 30)
     stop = threading.Event()
     stop.set()
@@ -306,5 +319,5 @@ def test_rules_that_cannot_be_made_raise(kernel: Kernel, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(kernel, "install", refuse)
     with pytest.raises(RulesError, match="no"):
-        Keeper(defaults(), Page(), print).run(threading.Event())
+        keeper_of(defaults(), Page(), print).run(threading.Event())
     assert kernel.happened == []

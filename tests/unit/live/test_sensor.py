@@ -116,6 +116,7 @@ def settings(tmp_path: Path) -> Settings:
         mode=Mode.ENFORCE,
         metrics=replace(plain.metrics, listen="127.0.0.1:0"),
         events=replace(plain.events, file=str(tmp_path / "events.jsonl")),
+        state=replace(plain.state, database=str(tmp_path / "state.db")),
         control=replace(plain.control, socket=str(tmp_path / "control.sock")),
         quarantine=replace(plain.quarantine, file=str(tmp_path / "state" / "quarantine.pcap")),
     )
