@@ -44,7 +44,7 @@ def fresh_start() -> None:
     """The sensor of the module goes on from test to test."""
 
 
-_accounts = (f"{3300 + number}" for number in itertools.count())
+_accounts = (f"{3300 + number % 700}" for number in itertools.count())
 
 
 def office(place: Place, count: int = OFFICE, addresses: int = 1) -> list[Softphone]:
@@ -127,7 +127,7 @@ def test_they_come_back_right_after_a_restart_of_the_sensor(root: None, folder: 
         with sensor(made.gateway, folder, GATEWAY) as before, Arrivals(made.pbx) as arrivals:
             site = Guarded(made, before, arrivals)
             place = ends.enter_context(site.place(range(1, 41)))
-            phones = office(place, 200, 40)
+            phones = office(place, 100, 40)
             # SIGKILL may cost the last second.
             time.sleep(1.5)
             before.process.send_signal(how)
