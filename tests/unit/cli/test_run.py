@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,16 +23,24 @@ class Told:
     hangup_ends: bool
     protected = ("192.0.2.10",)
     page = None
+    link = SimpleNamespace(keeper="its end")
 
     def __init__(self, settings: Settings, say: Callable[[str], None], record: Path | None) -> None:
         del say
         Told.settings, Told.record = settings, record
 
 
+class Keeping:
+    def __init__(self, settings: Settings, end: object, say: object) -> None:
+        del say
+        assert (settings, end) == (Told.settings, Told.link.keeper)
+
+
 class Keeper:
-    def __init__(self, settings: Settings, page: object, say: object) -> None:
+    def __init__(self, settings: Settings, page: object, say: object, keeping: object) -> None:
         del say
         assert (settings, page) == (Told.settings, Told.page)
+        assert isinstance(keeping, Keeping)
 
 
 class Supervisor:
@@ -47,7 +56,12 @@ class Supervisor:
 
 @pytest.fixture(autouse=True)
 def sensor(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, stand_in in (("Sensor", Told), ("Keeper", Keeper), ("Supervisor", Supervisor)):
+    for name, stand_in in (
+        ("Sensor", Told),
+        ("Keeping", Keeping),
+        ("Keeper", Keeper),
+        ("Supervisor", Supervisor),
+    ):
         monkeypatch.setattr(run, name, stand_in)
 
 
