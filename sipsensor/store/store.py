@@ -75,9 +75,11 @@ class Store:
             ).fetchall()
         return [(key % _WORD, until, rank, _unpacked(numbers)) for key, until, rank, numbers in rows]
 
-    def write(self, changes: Sequence[Change], now: int) -> None:
-        """All of it, or nothing: one transaction. Raises StoreError."""
+    def write(self, changes: Sequence[Change], now: int, *, anew: bool = False) -> None:
+        """All of it, or nothing: one transaction. ``anew``: in place of every entry before. Raises StoreError."""
         with self._transaction():
+            if anew:
+                self._connection.execute("DELETE FROM entries")
             for change in changes:
                 key = _signed(change.key)
                 if not change.until:

@@ -96,7 +96,7 @@ def test_who_is_cut_reaches_neither_the_queue_nor_the_pbx(site: Network, place: 
         assert {one.source for one in arrivals.tries()} == {place.address(2)}
 
 
-def test_a_flushed_ruleset_is_filled_again_at_once(site: Network, place: Place, tmp_path: Path) -> None:
+def test_a_flushed_ruleset_is_filled_again_at_once_until_the_unban(site: Network, place: Place, tmp_path: Path) -> None:
     with sensor(site.gateway, tmp_path, GATEWAY) as running:
         assert place.phone(2).register() == 200
         spray(place.phone(password="wrong"))
@@ -106,17 +106,13 @@ def test_a_flushed_ruleset_is_filled_again_at_once(site: Network, place: Place, 
         wait_for(lambda: place.address(2) in elements(running.space, "trusted4"), SOON, "the phone in its set")
         site.gateway.run("nft flush set inet sipsensor blocked4")
         wait_for(lambda: is_blocked(running, place.address(1)), 5, "the source in the set that was emptied")
-
-
-def test_an_unban_reaches_the_kernel(site: Network, place: Place, tmp_path: Path) -> None:
-    with sensor(site.gateway, tmp_path, GATEWAY) as running:
-        spray(place.phone(password="wrong"))
-        wait_for(lambda: is_blocked(running, place.address(1)), SOON, "the source in the kernel's set")
         running.space.run(f"{COMMAND} unban {place.address(1)} --config {tmp_path}/sipsensor.toml")
         wait_for(lambda: not is_blocked(running, place.address(1)), SOON, "the source out of the kernel's set")
 
 
-@pytest.mark.parametrize("text", ['[bans]\nenforcer = "dry-run"\n', 'mode = "observe"\n'])
+@pytest.mark.parametrize(
+    "text", ['[bans]\nenforcer = "dry-run"\n', pytest.param('mode = "observe"\n', marks=pytest.mark.slow)]
+)
 def test_a_dry_run_and_observe_block_nobody(site: Network, place: Place, tmp_path: Path, text: str) -> None:
     observe = text.startswith("mode")
     with sensor(
@@ -167,6 +163,7 @@ def test_cuts_and_standing_outlive_all_three_processes(
             )
 
 
+@pytest.mark.slow
 def test_the_database_holds_no_account_and_no_password(site: Network, place: Place, tmp_path: Path) -> None:
     with sensor(site.gateway, tmp_path, GATEWAY) as running:
         assert place.phone(2).register() == 200
@@ -181,6 +178,7 @@ def test_the_database_holds_no_account_and_no_password(site: Network, place: Pla
     assert "heron" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"not a database at all", b"SQLite format 3\0" + bytes(range(256)) * 20])
 def test_a_damaged_or_foreign_database_stops_nothing(
     site: Network, place: Place, tmp_path: Path, content: bytes

@@ -106,3 +106,35 @@ def test_more_than_there_is_room_for_is_told_anew(tmp_path: Path) -> None:
         memory.look()
         told += [change for message in link.keeper.received() for change in message.get("changes", ())]
     assert {change[1] for change in told} == set(range(1, 100))
+
+
+def test_what_came_last_is_written_at_the_end(tmp_path: Path) -> None:
+    settings, link, now = settings_of(tmp_path), Link(), time.time_ns()
+    first = memory_of(settings, link, [])
+    first.load(seed_of(settings, print))
+    engine = first._engine
+    engine.ledger.spare(7, now)
+    engine.ledger.ban("192.0.2.0/24", now + HOUR)
+    first.close()
+    said = list[str]()
+    again = memory_of(settings, link, said)
+    again.load(seed_of(settings, print))
+    assert again._engine.ledger.spared.get(7, now) is not None
+    assert list(again._engine.ledger.orders) == ["192.0.2.0/24"]
+    again._engine.ledger.spared.forget(7)
+    again._engine.ledger.withdraw("192.0.2.0/24")
+    again.close()
+    store = Store(settings.state.database)
+    assert (store.entries("spared", now), store.orders(now)) == ([], [])
+    store.close()
+
+
+def test_what_could_not_be_read_is_not_written_over(tmp_path: Path) -> None:
+    settings, now = settings_of(tmp_path), time.time_ns()
+    store = Store(settings.state.database)
+    store.write([Change("spared", 7, now + HOUR, 0, (now,))], now)
+    other = memory_of(settings, Link(), [])
+    other.load(bytes(16))
+    other.close()
+    assert len(store.entries("spared", now)) == 1
+    store.close()
