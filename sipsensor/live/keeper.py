@@ -80,7 +80,7 @@ class Keeper:
                 self._follow_interfaces()
             self._follow_trust()
             complaint = self._keep_rules()
-            self.keeping.look(anew=self._anew)
+            self._rules.changed_elements(self.keeping.look(anew=self._anew))
             self._anew = False
             if self._looks % self.COUNT == 0:
                 self._count()

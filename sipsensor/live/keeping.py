@@ -83,8 +83,12 @@ class Keeping:
             )
         self._resynced = self._end.send({"resync": True})
 
-    def look(self, *, anew: bool = False) -> None:
-        """Hear what changed, write it, make it real. ``anew``: the kernel's rules were put back, and their sets may be empty."""
+    def look(self, *, anew: bool = False) -> int:
+        """Hear what changed, write it, make it real. Returns how often that changed the ruleset.
+
+        ``anew``: the kernel's rules were put back, and their sets may be empty.
+        """
+        before = self.sets.batches
         if not self._resynced:
             self._resynced = self._end.send({"resync": True})
         for message in self._end.received():
@@ -93,6 +97,7 @@ class Keeping:
         self._write()
         self._make_real(anew=anew)
         self._tell()
+        return self.sets.batches - before
 
     def close(self) -> None:
         """Write what came last, and give the database back."""

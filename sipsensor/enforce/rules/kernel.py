@@ -130,6 +130,11 @@ class KernelRules:
         self._generation = None if found else now
         return found
 
+    def changed_elements(self, times: int) -> None:
+        """The ruleset was changed so often by whoever keeps the sets' elements: that is no reason for a look."""
+        if self._generation is not None:
+            self._generation += times
+
     def put_back(self) -> None:
         """Mend what ``faults`` found, and nothing else: what still stands keeps its counters. Raises RulesError."""
         standing = self._standing

@@ -8,8 +8,9 @@ from sipsensor.live.names import ADDRESSES_MOST, Trunks, addresses_of
 def test_networks_are_what_they_are_and_names_what_they_stand_for() -> None:
     answers = {"sip.example.net": ["192.0.2.7", "192.0.2.5"], "sip6.example.net": ["2001:db8::5"]}
     trunks = Trunks(["198.51.100.0/24", *answers], lambda name: answers[name])
-    assert trunks.networks == ("198.51.100.0/24",)
+    before = trunks.networks
     trunks.look_up()
+    assert before == ("198.51.100.0/24",)
     assert trunks.networks == ("198.51.100.0/24", "192.0.2.5", "192.0.2.7", "2001:db8::5")
 
 

@@ -402,6 +402,7 @@ def test_everything_can_be_switched_off(kernel: Kernel, settings: Settings, tmp_
         events=replace(settings.events, file=""),
         quarantine=replace(settings.quarantine, file=""),
         control=replace(settings.control, socket=""),
+        state=replace(settings.state, database=""),
     )
     running = Started(off)
     assert kernel.judge(1, SCANNER) == DROP

@@ -139,6 +139,20 @@ def test_no_tool_runs_while_the_generation_stays(
     assert installed.faults() == ["the nft table inet sipsensor is gone"]
 
 
+def test_changed_elements_are_no_reason_to_look_and_what_else_changed_is(
+    iptables: Tools, installed: KernelRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "generation", lambda: 7)
+    assert installed.faults() == []
+    (iptables.folder / "listed").unlink()
+    installed.changed_elements(3)
+    monkeypatch.setattr(kernel, "generation", lambda: 10)
+    assert installed.faults() == []
+    installed.changed_elements(1)
+    monkeypatch.setattr(kernel, "generation", lambda: 12)
+    assert installed.faults() == ["the nft table inet sipsensor is gone"]
+
+
 def test_with_the_old_iptables_every_look_looks(iptables: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel, "generation", lambda: 7)
     monkeypatch.setattr(kernel, "legacy", lambda: True)
