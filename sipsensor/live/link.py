@@ -8,6 +8,7 @@ supervisor before it forks, so it outlives each of the two, with what is in it.
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -29,11 +30,19 @@ class LinkEnd:
     """One end of the pair."""
 
     def __init__(self, end: socket.socket) -> None:
-        self._socket = end
-        self._socket.setblocking(False)  # noqa: FBT003
+        end.setblocking(False)  # noqa: FBT003
+        self._descriptor = (
+            end.detach()
+        )  # as a number: it goes with this object, in whatever order the collector frees the two
 
     def __del__(self) -> None:
-        self._socket.close()
+        self.close()
+
+    def close(self) -> None:
+        """Give it back; a second call is harmless."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def send(self, message: Message) -> bool:
         """False when it does not fit now, or nobody is there. Raises ValueError for a message of more than LARGEST bytes."""
@@ -41,14 +50,14 @@ class LinkEnd:
         if len(text) > LARGEST:
             raise ValueError(f"a message of {len(text)} bytes")
         with suppress(OSError):
-            return self._socket.send(text) == len(text)
+            return os.write(self._descriptor, text) == len(text)
         return False
 
     def received(self) -> Iterator[Message]:
         """The messages that are there. One that cannot be read is left out."""
         for _ in range(_MOST):
             try:
-                text = self._socket.recv(LARGEST)
+                text = os.read(self._descriptor, LARGEST)
             except OSError:
                 return
             if not text:

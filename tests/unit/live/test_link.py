@@ -38,17 +38,17 @@ def test_a_message_has_its_bound() -> None:
 def test_what_cannot_be_read_is_left_out() -> None:
     link = Link()
     for text in (b"{", b"[]", b"1", b'{"mode": "observe"}', b"\xff"):
-        link.sensor._socket.send(text)
+        os.write(link.sensor._descriptor, text)
     assert list(link.keeper.received()) == [{"mode": "observe"}]
 
 
 def test_no_program_that_is_started_has_it() -> None:
     link = Link()
-    assert not any(os.get_inheritable(end._socket.fileno()) for end in (link.sensor, link.keeper))
+    assert not any(os.get_inheritable(end._descriptor) for end in (link.sensor, link.keeper))
 
 
 def test_an_end_whose_other_end_is_gone_says_so() -> None:
     link = Link()
-    link.keeper._socket.close()
+    link.keeper.close()
     assert not link.sensor.send({"mode": "observe"})
     assert list(link.sensor.received()) == []
