@@ -89,6 +89,8 @@ class Memory:
             if store.seed == seed:  # else it was made anew meanwhile, and its keys are others
                 self._fill(store, now)
                 self._loaded = True
+                for table in self._tables().values():
+                    table.changes()  # the keeper is told all of it, table by table
         except StoreError as error:
             self._say(str(error))
         finally:
@@ -165,12 +167,12 @@ class Memory:
         """Under the engine's lock, so only as much as has to be: one whole table at a look, and what changed in all."""
         now = time.time_ns()
         with self._between():
-            found = [Change(name, *entry) for name, table in self._tables().items() for entry in table.changes()]
+            found = [(name, table.changes()) for name, table in self._tables().items()]
             if self._anew:
-                name = self._anew.pop()
-                found += [Change(name, *entry) for entry in self._tables()[name].entries(now)]
-        for change in found:
-            self._pending[change.table][change.key] = change
+                name = self._anew.pop(0)
+                found.append((name, self._tables()[name].entries(now)))
+        for name, entries in found:
+            self._pending[name].update((entry[0], Change(name, *entry)) for entry in entries)
         if sum(map(len, self._pending.values())) > PENDING_MOST:
             for waiting in self._pending.values():
                 waiting.clear()

@@ -29,7 +29,9 @@ class Element(NamedTuple):
 
 class _Cut(NamedTuple):
     network: Network
+    element: Element
     until: int
+    spared: bool
 
 
 class Desired:
@@ -45,21 +47,28 @@ class Desired:
         self._spared: tuple[Network, ...] = ()
         self._cuts: dict[int, _Cut] = {}
         self._trusted: dict[int, tuple[int, tuple[Element, Element]]] = {}
+        self._changes = self._due = 0
+        self._asked: tuple[object, ...] = ()
+        self._found: Mapping[Element, int] = {}
 
     def spare(self, networks: Sequence[str]) -> None:
         """Whom nothing ever blocks. Raises ValueError for text that is no network."""
         if self._spared_texts != tuple(networks):
             self._spared = tuple(ip_network(text, strict=False) for text in networks)
             self._spared_texts = tuple(networks)
+            self._cuts = {key: cut._replace(spared=self._is_spared(cut.network)) for key, cut in self._cuts.items()}
+            self._changes += 1
 
     def told(self, table: str, key: int, until: int, numbers: tuple[int, ...]) -> None:
         """One entry as it is now. Those of other tables, or of another width, say nothing to the kernel."""
+        self._changes += 1
         if table == "ledger":
             self._cuts.pop(key, None)
             if until and len(numbers) == len(ledger.Held._fields):
                 held = ledger.Held(*numbers)
                 if held.kernel and held.scope == _SOURCE:
-                    self._cuts[key] = _Cut(_source(held.address), held.until)
+                    network = _source(held.address)
+                    self._cuts[key] = _Cut(network, _blocked(network), held.until, self._is_spared(network))
         elif table == "standing":
             self._trusted.pop(key, None)
             if until and len(numbers) == len(standing.Held._fields):
@@ -68,33 +77,44 @@ class Desired:
                     self._trusted[key] = until, _trusted(found)
 
     def elements(self, now: int, *, block: bool) -> Mapping[Element, int]:
-        """What should be held, and until when. ``block`` False: nobody is blocked."""
-        self._expire(now)
-        found: dict[Element, int] = {}
-        for until, elements in self._trusted.values():
-            for element in elements:  # a host has as many ports as phones
-                found[element] = max(until, found.get(element, 0))
-        if block:
-            for network, until in self._blocked(now).items():
-                found[_blocked(network)] = until
-        return {element: until for element, until in found.items() if until - now >= _SHORTEST}
+        """What should be held, and until when: the very same mapping as before while nothing of it changed. ``block`` False: nobody is
+        blocked.
+        """
+        asked = (self._changes, block, tuple(self.bans.items()))
+        if asked != self._asked or now >= self._due:
+            self._asked = asked
+            self._expire(now)
+            found = {
+                element: until for element, until in self._all(now, block=block).items() if until - now >= _SHORTEST
+            }
+            self._due = min(found.values(), default=now + _SHORTEST) - _SHORTEST + 1
+            self._found = found
+        return self._found
 
     # --- inside
 
-    def _blocked(self, now: int) -> dict[Network, int]:
+    def _all(self, now: int, *, block: bool) -> dict[Element, int]:
+        found: dict[Element, int] = self._blocked(now) if block else {}
+        for until, elements in self._trusted.values():
+            for element in elements:  # a host has as many ports as phones
+                found[element] = max(until, found.get(element, 0))
+        return found
+
+    def _blocked(self, now: int) -> dict[Element, int]:
         """No network inside another: a set of intervals takes none that overlap."""
-        bans = ((ip_network(text, strict=False), until) for text, until in self.bans.items())
-        found: dict[Network, int] = {}
-        for network, until in (*self._cuts.values(), *bans):
-            if until > now and not self._is_spared(network):
-                found[network] = max(until, found.get(network, 0))
-        wide = {network for network in found if not _is_single(network)}
-        lengths = {(network.version, network.prefixlen) for network in wide}
-        return {
-            network: until
-            for network, until in found.items()
-            if not any(around in wide for around in _around(network, lengths))
+        parsed = ((ip_network(text, strict=False), until) for text, until in self.bans.items())
+        bans = {network: until for network, until in parsed if until > now and not self._is_spared(network)}
+        lengths = {(network.version, network.prefixlen) for network in bans}
+        found = {
+            cut.element: cut.until
+            for cut in self._cuts.values()
+            if not cut.spared and not any(around in bans for around in _around(cut.network, lengths))
         }
+        for network, until in bans.items():
+            if not any(around in bans for around in _around(network, lengths)):
+                element = _blocked(network)
+                found[element] = max(until, found.get(element, 0))
+        return found
 
     def _is_spared(self, network: Network) -> bool:
         return any(spared.version == network.version and spared.overlaps(network) for spared in self._spared)

@@ -12,7 +12,7 @@ SETS = tuple(
     f"{name}{version}" for name in ("blocked", "blocked_networks", "trusted", "trusted_hosts") for version in (4, 6)
 )
 """The sets of our table whose elements come and go."""
-BATCH = 2000
+BATCH = 8000
 """Elements changed in one batch; the rest comes with the next."""
 TRIES = 40
 """Batches of one look: so many find what the kernel refuses, and a tool that fails always costs no more."""
@@ -45,6 +45,10 @@ class KernelSets:
         """Its last word."""
         self._refused: dict[Element, int] = {}
         self._tries = 0
+        self._settled: Mapping[Element, int] | None = None
+        """What was asked for last, where the kernel has all of it …"""
+        self._due = 0
+        """… until then."""
 
     @property
     def is_dry(self) -> bool:
@@ -55,6 +59,7 @@ class KernelSets:
         """Others changed the ruleset: see what the sets really hold. A dry run looks at nothing."""
         if self._change is not None:
             self._refused.clear()
+            self._settled = None
             known, self.held = self.held, {}
             for name in SETS:
                 for text, seconds in _elements(listing(name) or ""):
@@ -64,6 +69,9 @@ class KernelSets:
 
     def apply(self, wanted: Mapping[Element, int], now: int) -> bool:
         """One batch towards ``wanted``. True when nothing is left to do now."""
+        if wanted is self._settled and now < self._due:
+            return True
+        self._settled = None
         for element in [element for element, until in self.held.items() if until <= now]:
             del self.held[element]
         self._refused = {element: until for element, until in self._refused.items() if until > now}
@@ -73,7 +81,10 @@ class KernelSets:
         self._tries = TRIES
         if todo:
             self._settle(todo[:BATCH], wanted, now)
-        return len(todo) <= BATCH and self._tries > 0
+        if len(todo) > BATCH or not self._tries:
+            return False
+        self._settled, self._due = wanted, min([*self.held.values(), *self._refused.values()], default=now)
+        return True
 
     # --- inside
 
