@@ -17,6 +17,7 @@ from sipsensor.decide import ledger
 from sipsensor.enforce.sets import Element, KernelSets
 from sipsensor.engine import Engine
 from sipsensor.live import keeping as keepings
+from sipsensor.live import names
 from sipsensor.live.keeping import Keeping
 from sipsensor.live.link import Link
 from sipsensor.live.memory import Facts, Memory, seed_of
@@ -48,7 +49,10 @@ class Machine:
         monkeypatch.setattr(keepings, "generation", lambda: self.generation)
         self.link = Link()
         self.keeping = Keeping(settings, self.link.keeper, self.said.append)
-        self.keeping.start(threading.Event())
+        monkeypatch.setattr(names, "addresses_of", lambda _: [])
+        self.stop = threading.Event()
+        self.stop.set()  # a thread that looks names up ends at once
+        self.keeping.start(self.stop)
         self.restart()
 
     def nft(self, script: str) -> str | None:
@@ -137,7 +141,7 @@ def test_a_new_keeper_is_told_all(machine: Machine) -> None:
     machine.know()
     machine.look()
     machine.keeping = Keeping(machine.settings, machine.link.keeper, machine.said.append)
-    machine.keeping.start(threading.Event())
+    machine.keeping.start(machine.stop)
     machine.look()
     assert Element("blocked4", CUT) in machine.elements
     assert len(machine.elements) == 3
