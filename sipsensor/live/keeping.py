@@ -58,6 +58,8 @@ class Keeping:
         self._generation: int | None = None
         self._mode = settings.mode
         self._store: Store | None = None
+        self._seed = b""
+        """What the sensor's keys are made with: they mean nothing in a database with another."""
         self._store_errors = 0
         self._last_error = self._complaint = self._unwritable = ""
         self._due = self._expire_due = 0.0
@@ -126,6 +128,7 @@ class Keeping:
             self.trusts = tuple(order.network for order in self._orders if order.kind == "trust")
         if "mode" in message:
             self._mode = Mode(message["mode"])
+            self._seed = bytes.fromhex(message.get("seed", ""))
 
     def _write(self) -> None:
         if not self._settings.state.database:
@@ -133,7 +136,7 @@ class Keeping:
             return
         while len(self._unwritten) > UNWRITTEN_MOST:
             del self._unwritten[next(iter(self._unwritten))]
-        store = self._opened()
+        store = self._opened() if self._seed else None
         if store is None:
             return
         now = time.time_ns()
@@ -153,13 +156,21 @@ class Keeping:
     def _opened(self) -> Store | None:
         if self._store is None and time.monotonic() >= self._due:
             try:
-                self._store = Store(self._settings.state.database, self._settings.state.history)
+                self._store = self._open()
             except StoreError as error:
                 self._failed(error)
-            else:
-                if self._store.notice:
-                    self._say(self._store.notice)
         return self._store
+
+    def _open(self) -> Store:
+        """Raises StoreError, also for a database that is not the sensor's: what it says means nothing there."""
+        path = self._settings.state.database
+        store = Store(path, self._settings.state.history)
+        if store.notice:
+            self._say(store.notice)
+        if store.seed != self._seed:
+            store.close()
+            raise StoreError(f"state.database: {path}: was made anew; the next start goes on with it")
+        return store
 
     def _failed(self, error: StoreError) -> None:
         """Said when it begins, and tried again: nothing that came meanwhile is lost as long as there is room."""

@@ -73,12 +73,14 @@ class Memory:
         self._anew: list[str] = []
         self._orders: list[tuple[str, str, int]] | None = None
         self._mode = ""
+        self._seed = b""
         self._loaded = False
 
     def load(self, seed: bytes | None) -> None:
         """Fill the tables with what was written last. What ran out, or does not fit the tables of this version, is left out."""
         if seed is None:
             return
+        self._seed = seed
         now = time.time_ns()
         try:
             store = Store(self._settings.state.database, self._settings.state.history)
@@ -190,7 +192,7 @@ class Memory:
         if orders != self._orders and self._end.send({"orders": orders[:_ORDERS_MOST]}):
             self._orders = orders
         mode = self._engine.policy.mode.value
-        if mode != self._mode and self._end.send({"mode": mode}):
+        if mode != self._mode and self._end.send({"mode": mode, "seed": self._seed.hex()}):
             self._mode = mode
 
 

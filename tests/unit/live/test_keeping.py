@@ -22,7 +22,7 @@ from sipsensor.live.keeping import Keeping
 from sipsensor.live.link import Link
 from sipsensor.live.memory import Facts, Memory, seed_of
 from sipsensor.model import NANOSECONDS, Mode, Standing
-from sipsensor.store import Store
+from sipsensor.store import Store, StoreError
 from sipsensor.track import standing
 from tests.support.packets import wide
 
@@ -226,6 +226,20 @@ def test_a_database_that_cannot_be_had_costs_only_the_memory(
     machine.look()
     assert Element("blocked4", CUT) in machine.elements
     assert machine.said[0].endswith("; nothing outlives this run")
+
+
+def test_keys_are_not_written_into_another_database(machine: Machine, tmp_path: Path) -> None:
+    machine.know()
+    machine.look()
+    machine.keeping._failed(StoreError("gone"))
+    for file in tmp_path.iterdir():
+        file.unlink()
+    machine.keeping._due = 0
+    machine.engine.ledger.spare(5, time.time_ns())
+    machine.look()
+    assert machine.said[-1].startswith(f"state.database: {tmp_path}/state.db: was made anew; ")
+    assert Store(tmp_path / "state.db").entries("spared", time.time_ns()) == []
+    assert Element("blocked4", CUT) in machine.elements
 
 
 def test_keys_of_another_database_are_not_taken(machine: Machine, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_names_are_looked_up_beside_everything_else() -> None:
     for thread in threading.enumerate():
         if thread.name == "trunks":
             thread.join(10)
-    assert trunks.networks == ("192.0.2.7",)
+    assert list(trunks.networks) == ["192.0.2.7"]
 
 
 def test_where_there_are_no_names_nobody_is_asked() -> None:
