@@ -27,6 +27,8 @@ class Keeper:
 
     LOOK = 1.0
     """Seconds between two looks at the rules."""
+    HEAR = 0.2
+    """Seconds between two looks at what the sensor tells: what was not heard and written is lost with a machine that falls."""
     COUNT = 4
     """Looks between two readings of the rules' counters: each runs a tool for each IP version."""
     ROUTES = 10
@@ -60,8 +62,14 @@ class Keeper:
             for line in self._rules.blind_spots():
                 self.say(f"the kernel rules: {line}")
             self.keeping.start(stop)
-            while not stop.wait(self.LOOK):
-                self._look()
+            due = 0.0
+            while not stop.wait(min(self.HEAR, self.LOOK)):
+                if time.monotonic() < due:
+                    with suppress(RulesError, OSError):  # the next look says so
+                        self._hear()
+                else:
+                    due = time.monotonic() + self.LOOK
+                    self._look()
         finally:
             self.keeping.close()
             self.page[Number.RULES_STAND] = 0
@@ -80,8 +88,7 @@ class Keeper:
                 self._follow_interfaces()
             self._follow_trust()
             complaint = self._keep_rules()
-            self._rules.changed_elements(self.keeping.look(anew=self._anew))
-            self._anew = False
+            self._hear()
             if self._looks % self.COUNT == 0:
                 self._count()
         except (ConfigError, RulesError, OSError) as error:
@@ -90,6 +97,11 @@ class Keeper:
         if complaint and complaint != self._complaint:
             self.say(f"the kernel rules: {complaint}")
         self._complaint = complaint
+
+    def _hear(self) -> None:
+        """What the sensor tells is written down and made real."""
+        self._rules.changed_elements(self.keeping.look(anew=self._anew))
+        self._anew = False
 
     def _faults(self) -> list[str]:
         try:
