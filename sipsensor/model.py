@@ -212,6 +212,7 @@ class Observation:
         "stalled",
         "standing",
         "transaction",
+        "trusted_here",
         "ts",
     )
 
@@ -272,6 +273,8 @@ class Observation:
         """Its source was cut before."""
         self.harmless = False
         """In an answer: it says nothing against him. His nonce was merely old, or it is no matter of who he is."""
+        self.trusted_here = False
+        """… trusted at this very ``address . port``, for this account. Where there are credentials."""
         self.stalled = False
         """The PBX answers nobody at the moment."""
         self.blind = False

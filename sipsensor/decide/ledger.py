@@ -183,7 +183,7 @@ class Ledger:
     def accepted(self, observation: Observation) -> Cut | None:
         """The PBX accepted this request's account from its source: nothing of it is cut any longer. The cut that ends with it, if any."""
         request = observation.request
-        if request is None or observation.outcome != Outcome.ACCEPTED or not request.account:
+        if request is None or observation.outcome != Outcome.ACCEPTED or not (request.account and request.earned):
             return None
         held = self._held(request.pair, observation.ts)
         if held is None:

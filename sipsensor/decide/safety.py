@@ -42,7 +42,7 @@ class Safety:
     def cut(self, now: int) -> None:
         """Something was cut, or an account's packets were dropped for a cut."""
         if now >= self._until:
-            self._before = self.standings.trusted(now)
+            self._before = self.standings.registered(now)
             self.standings.withdrawn = 0
         self._until = now + self.net.window * NANOSECONDS
 
@@ -51,7 +51,7 @@ class Safety:
         if not self.net.share or self.tripped or now < self._due or now >= self._until:
             return ""
         self._due = now + LOOK
-        left = self.standings.trusted(now)
+        left = self.standings.registered(now)
         self._before = max(self._before - self.standings.withdrawn, left)
         self.standings.withdrawn = 0
         missing = self._before - left

@@ -46,15 +46,18 @@ class Trust:
         """Whether limits and cuts are not for this request: it comes from a trunk, from whom the operator trusts, or it is an
         emergency call.
 
-        Neither is a way to guess. Credentials for an account unknown from there are spared for a trunk only on a nonce of its own, because
-        all else anybody could have sent in its name; of an emergency call with such credentials only the challenge is free.
+        Neither is a way to guess. A trunk's credentials are spared on a nonce of its own, because all else anybody could have sent in its
+        name; those of an emergency call where the account is trusted at this very ``address . port``. Any other emergency call with
+        credentials has the budgets of all, and one without them goes through.
         """
-        guesses = observation.has_credentials and not observation.known
+        own = observation.proof == Proof.OWN and not observation.also
         if (self.trunks and observation.examined.src_in(self.trunks)) or (
             self.orders and self._ordered.contains(observation.end.text[0])
         ):
-            return not guesses or observation.proof == Proof.OWN
-        if guesses or observation.message.what != _INVITE or not self.emergency:
+            return own or not observation.has_credentials
+        if observation.message.what != _INVITE or not self.emergency:
+            return False
+        if observation.has_credentials and not (own and observation.trusted_here):
             return False
         return observation.message.called in self.emergency
 

@@ -81,6 +81,7 @@ def _rule(number: int, slug: str, name: str) -> Rule:
 SENDER = _rule(5002, "enumeration.sender.names", "Trying out account names")
 STRANGERS = _rule(5102, "enumeration.strangers.names", "Account names tried out by many senders together")
 _ALL = 1
+_REFUSED = 300
 _INVITE = names.METHODS.index(b"INVITE")
 
 
@@ -107,7 +108,7 @@ class Enumeration:
         """A new name: charge it. One that the PBX deals with: give it back."""
         if observation.direction == Direction.OUTBOUND:
             if observation.request is not None and observation.outcome == Outcome.ACCEPTED:
-                self._answered(observation.request, observation.ts)
+                self._answered(observation)
             return ()
         if observation.name_known or observation.relieved or observation.repeats or observation.excused:
             return ()
@@ -142,9 +143,10 @@ class Enumeration:
             return self._over(STRANGERS, observation, pair, self.settings.strangers)
         return ()
 
-    def _answered(self, request: Request, ts: int) -> None:
+    def _answered(self, observation: Observation) -> None:
         """The PBX deals with it. Who makes calls without any credentials calls in the name of many: a provider."""
-        if request.what == _INVITE and not request.account:
+        request, ts = observation.request, observation.ts
+        if request.what == _INVITE and not request.account and observation.examined.code < _REFUSED:
             self.callers.forget(request.sender)
             self.callers.touch(request.sender, ts)
         self._refund(request, ts)

@@ -252,7 +252,12 @@ class Guessing:
             return _over(UNPROVEN, observation, self.unproven.charge(other, ts), (settings.unproven,))
         table = self.blind if observation.blind else self.pairs
         over = table.charge(pair_key(other, observation.source_key), ts)
-        return _over(ACCOUNT, observation, over, (settings.account, settings.account_sustained))
+        if over:
+            return _over(ACCOUNT, observation, over, (settings.account, settings.account_sustained))
+        over = self.sources.charge(observation.source_key, ts)
+        if over:
+            return _over(SPRAY, observation, over, (settings.source,))
+        return _over(EVERYWHERE, observation, self.accounts.charge(other, ts), (settings.account_everywhere,))
 
     def _own(self, observation: Observation) -> Sequence[Alert]:
         """One account from one source, on his own nonce."""
@@ -331,7 +336,8 @@ class Guessing:
             self._refund_unproven(request, pair, ts)
             return ()
         failures = self.refused.level(pair, ts)
-        self._refund(observation, request, pair, self._tries(pair ^ request.call, ts) if accepted else 1)
+        accepted = accepted and bool(request.earned)
+        self._refund(observation, request, self._tries(pair ^ request.call, ts) if accepted else 1)
         if not accepted or failures < _FAILURES:
             return ()
         return (Alert(SUCCESS, observation, {"failures": int(failures)}),)
@@ -348,8 +354,9 @@ class Guessing:
         else:
             self.unproven.refund(request.account, ts)
 
-    def _refund(self, observation: Observation, request: Request, pair: int, tries: int) -> None:
-        ts, source = observation.ts, request.source
+    def _refund(self, observation: Observation, request: Request, tries: int) -> None:
+        """Its own charge; and, where the PBX looked at these very credentials and took them, what was charged for their Call-ID."""
+        ts, source, pair = observation.ts, request.source, request.pair
         for _ in range(min(tries, self.settings.account.count)):
             self.pairs.refund(pair, ts)
             self.blind.refund(pair, ts)
@@ -362,7 +369,7 @@ class Guessing:
         self.accounts.refund(request.account, ts)
         self.networks.refund(self._network_of_answer(observation), ts)
         self.offenders.refund(source, ts)
-        if not request.name_known:
+        if not request.name_known and request.earned and observation.outcome == Outcome.ACCEPTED:
             self.names.refund(source, ts)
 
     @staticmethod

@@ -69,6 +69,8 @@ class Records:
         """What was written or forgotten since the last call; an entry that is gone has 0 for its time and no numbers."""
     def entries(self, now: int) -> list[_Entry]:
         """All that is held."""
+    def distinct(self, now: int, rank: int, place: int) -> int:
+        """How many different numbers stand at that place in entries of at least that rank. Walks the whole table. Raises IndexError."""
     def count(self, now: int, rank: int) -> int:
         """How many entries of at least that rank are held. Walks the whole table."""
     def clear(self) -> None: ...

@@ -339,6 +339,17 @@ cdef class Records(_Table):
             if self.slots[slot].key and <int64_t> self.words[slot * self.width] > now
         ]
 
+    def distinct(self, int64_t now, uint32_t rank, int place):
+        """How many different numbers stand at that place in entries of at least that rank."""
+        cdef int slot
+        if not 0 <= place < self.width - 1:
+            raise IndexError(place)
+        found = set()
+        for slot in range(self.capacity):
+            if self.slots[slot].key and self.slots[slot].rank >= rank and <int64_t> self.words[slot * self.width] > now:
+                found.add(self.words[slot * self.width + 1 + place])
+        return len(found)
+
     def count(self, int64_t now, uint32_t rank):
         """How many entries of at least that rank are held."""
         cdef int slot, found = 0

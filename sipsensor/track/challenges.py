@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sipsensor.fastpath import names, tables
 from sipsensor.model import NANOSECONDS, Table
+from sipsensor.track.standing import pair_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,18 +43,40 @@ class Challenges:
 
     def __init__(self, capacity: int = 65_536, seconds: int = SECONDS) -> None:
         self.table = tables.Records(capacity, 1)
+        self.exchanges = tables.Records(capacity, 1)
+        self.foreign = tables.Records(capacity // 8, 1)
         self._life = seconds * NANOSECONDS
 
-    def sent(self, examined: examine.Examined, to: int) -> None:
-        """A response of the PBX to that address: note who got its nonces."""
+    def sent(self, examined: examine.Examined, to: int, exchange: int = 0) -> None:
+        """A response of the PBX to that address: note who got its nonces, and for what (a key; 0 where its request is not known)."""
         ts = examined.ts
+        until = ts + self._life
         for nonce in examined.nonce_keys():
             held = self.table.get(nonce, ts)
-            self.table.put(nonce, ts, ts + self._life, (to if held is None or held[0] == to else _SHARED,))
+            alone = (held is None or held[0] == to) and self.foreign.get(nonce, ts) is None
+            self.table.put(nonce, ts, until, (to if alone else _SHARED,))
+            if exchange:
+                self.exchanges.put(pair_key(nonce, exchange), ts, until, (to,))
+
+    def came(self, examined: examine.Examined) -> None:
+        """Somebody outside challenges the PBX, or whoever it asked for. His nonce proves nobody, also where the PBX hands it on."""
+        ts = examined.ts
+        for nonce in examined.nonce_keys():
+            self.foreign.put(nonce, ts, ts + self._life, (1,))
+            if self.table.get(nonce, ts) is not None:
+                self.table.put(nonce, ts, ts + self._life, (_SHARED,))
+
+    def asked_for(self, examined: examine.Examined, address: int, exchange: int) -> bool:
+        """Whether the one nonce of these credentials went to that address in answer to the same request without them."""
+        nonces = set(examined.keys(_NONCE))
+        if len(nonces) != 1 or not exchange:
+            return False
+        return self.exchanges.get(pair_key(nonces.pop(), exchange), examined.ts) == (address,)
 
     def tables(self) -> Sequence[Table]:
-        """The nonces."""
-        return [Table.of("nonces", self.table)]
+        """The nonces, what they were sent for, and those of others."""
+        held = {"nonces": self.table, "challenged_requests": self.exchanges, "foreign_nonces": self.foreign}
+        return [Table.of(name, table) for name, table in held.items()]
 
     def proof(self, examined: examine.Examined, address: int) -> Proof:
         """What the credentials of a request from that address prove. With several, the weakest counts: which one the PBX reads, nobody

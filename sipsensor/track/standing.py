@@ -126,6 +126,10 @@ class Standings:
         for key, _, _, numbers in self.table.entries(now):
             yield key, Held(*numbers)
 
+    def registered(self, now: int) -> int:
+        """How many accounts are trusted anywhere: one that moves to another port is still one. Walks the whole table."""
+        return self.table.distinct(now, Standing.TRUSTED, 1)
+
     def trusted(self, now: int) -> int:
         """How many are trusted. Walks the whole table."""
         return self.table.count(now, Standing.TRUSTED)

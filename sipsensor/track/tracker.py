@@ -37,6 +37,7 @@ _OUTBOUND = Direction.OUTBOUND
 _RESPONSE_CONTENT = examine.CONTENT_RESPONSE
 _USERNAME, _NONCE, _RESPONSE = (names.FIELDS[name] for name in ("auth.username", "auth.nonce", "auth.response"))
 _TO_USER, _FROM_USER, _URI_USER = (names.FIELDS[name] for name in ("to.user", "from.user", "uri.user"))
+_URI = names.FIELDS["uri"]
 _CALL_ID, _CONTACT, _EXPIRES, _TO_TAG = (names.FIELDS[name] for name in ("call-id", "contact", "expires", "to.tag"))
 _REGISTER, _INVITE, _OPTIONS, _ACK, _BYE, _CANCEL = (
     names.METHODS.index(method) for method in (b"REGISTER", b"INVITE", b"OPTIONS", b"ACK", b"BYE", b"CANCEL")
@@ -152,8 +153,8 @@ class Tracker:
         observation.relieved = observation.known or trusted
         if observation.has_credentials:
             # Whoever guesses at it beside him, behind the same NAT, is not he.
-            here = trusted and held is not None and held.account != 0
-            observation.pair_key = pair_key(account, end.port if here else end.source)
+            observation.trusted_here = trusted and held is not None and held.account != 0
+            observation.pair_key = pair_key(account, end.port if observation.trusted_here else end.source)
         if call and call == (observation.call_key or _folded(examined.keys(_CALL_ID))):
             observation.call_known = True
         if what in _NEVER_ASKED or (what == _BYE and not observation.has_credentials):
@@ -162,7 +163,7 @@ class Tracker:
             return
         self.replies.asked(ts, relieved=observation.relieved)
         observation.stalled, observation.blind = self.replies.stalled(ts), self.replies.blind(ts)
-        if not observation.repeats and (observation.has_credentials or not observation.relieved):
+        if not observation.repeats:
             self._wait(observation, end)
 
     def _credentials(self, observation: Observation, end: End) -> None:
@@ -184,6 +185,11 @@ class Tracker:
 
     def _wait(self, observation: Observation, end: End) -> None:
         examined, what = observation.examined, observation.message.what
+        call = observation.call_key or _folded(examined.keys(_CALL_ID))
+        exchange = _folded([call, what, examined.key(examined.raw(_URI) or b"")]) if call else 0
+        earned = observation.has_credentials and (
+            observation.connected or self.challenges.asked_for(examined, end.address, exchange)
+        )
         self.transactions.began(
             examined,
             Request(
@@ -193,35 +199,38 @@ class Tracker:
                 end.port,
                 end.source,
                 observation.sender_key,
-                observation.call_key or _folded(examined.keys(_CALL_ID)),
+                call,
                 what,
                 observation.proof,
-                _TRUSTED_HERE
-                if observation.standing == Standing.TRUSTED and observation.relieved
-                else int(observation.known),
+                _TRUSTED_HERE if observation.trusted_here else int(observation.known),
                 int(observation.name_known),
-                self._binds(observation),
+                self._binds(observation, earned=earned),
                 0,
+                exchange,
+                int(earned),
                 int(observation.call_known),
             ),
         )
 
     @staticmethod
-    def _binds(observation: Observation) -> int:
-        """What its acceptance makes of him: nothing, where his connection proves him and his credentials are for another's nonce."""
+    def _binds(observation: Observation, *, earned: bool) -> int:
+        """What its acceptance makes of him. Nothing, where his connection proves him and his credentials are for another's nonce, or where
+        the PBX did not ask this very request for them: it may never look at them.
+        """
         if observation.outcome != Outcome.CHALLENGED_ANSWERED:
             return 0
-        return _binds(observation.message.what, observation.examined)
+        binds = _binds(observation.message.what, observation.examined)
+        return binds if earned or binds == _REMOVES else 0
 
     def _answer(self, observation: Observation) -> None:
         examined, end = observation.examined, observation.end
         code = examined.code
         self.replies.answered()
+        ended = self.transactions.ended(examined)
         if code in _CHALLENGES:
-            self.challenges.sent(examined, end.address)
+            self.challenges.sent(examined, end.address, ended[0].exchange if ended is not None else 0)
         elif observation.message.what == _SUCCESS_CLASS and examined.raw(_TO_TAG) is not None:
             self.dialogs.answered(examined, end.address)
-        ended = self.transactions.ended(examined)
         if ended is None:
             return
         request, observation.outcome, observation.harmless = ended
@@ -259,6 +268,8 @@ class Tracker:
     def _answer_to_us(self, observation: Observation) -> None:
         """A provider accepts a registration of the PBX: he alone could know its transaction."""
         examined, end, ts = observation.examined, observation.end, observation.ts
+        if examined.code in _CHALLENGES:
+            self.challenges.came(examined)
         if observation.message.what != _SUCCESS_CLASS or not self.transactions.was_asked(examined, end.port):
             return
         seconds = _seconds(examined)

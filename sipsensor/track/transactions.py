@@ -55,6 +55,10 @@ class Request(NamedTuple):
     """1 for a REGISTER that adds a binding: no query, no removal. 1 for an INVITE outside a dialog. 2 for a removal."""
     taken: int
     """1 once the PBX showed that it deals with it: what was charged for it was given back."""
+    exchange: int = 0
+    """What it asks for: Call-ID, method and Request-URI."""
+    earned: int = 0
+    """1 where its nonce was sent for this very request: the PBX does look at its credentials, and its answer is about them."""
     call_known: int = 0
     """1 where it goes on with the Call-ID of the registration that made its account known from there."""
 
@@ -96,8 +100,14 @@ class Transactions:
         return self.own.get(examined.transaction_key, examined.ts) == (port,)
 
     def began(self, examined: examine.Examined, request: Request) -> None:
-        """A request of somebody outside: wait for its answer."""
-        self.waiting.put(examined.transaction_key, examined.ts, examined.ts + ANSWER_SECONDS * NANOSECONDS, request)
+        """A request of somebody outside: wait for its answer. Where another one waits under the same transaction, nobody knows which of
+        the two will be answered: then the answer is good for nobody.
+        """
+        key, ts = examined.transaction_key, examined.ts
+        held = self.waiting.get(key, ts)
+        if held is not None and not _same(Request(*held), request):
+            request = Request(*held)._replace(proof=0, binds=0, taken=1, earned=0)
+        self.waiting.put(key, ts, ts + ANSWER_SECONDS * NANOSECONDS, request)
 
     def ended(self, examined: examine.Examined) -> tuple[Request, Outcome, bool] | None:
         """The request that a response of the PBX answers, what became of it, and whether the answer says nothing against him (his nonce
@@ -117,12 +127,18 @@ class Transactions:
         if code < _PROVISIONAL:
             if request.taken:
                 return None
-            self.began(examined, request._replace(taken=1))
+            until = examined.ts + ANSWER_SECONDS * NANOSECONDS
+            self.waiting.put(key, examined.ts, until, request._replace(taken=1))
             return request, Outcome.ACCEPTED, True
         self.waiting.forget(key)
         stale = bool(request.account) and _is_stale(examined)
         what = outcome(request, code, stale=stale)
         return request, what, stale or (what != Outcome.REFUSED and code not in _CHALLENGES)
+
+
+def _same(before: Request, after: Request) -> bool:
+    """For the same account on the same nonce; which of several passwords it is, does not matter: all but one are wrong."""
+    return (before.account, before.proof, before.earned) == (after.account, after.proof, after.earned)
 
 
 def outcome(request: Request, code: int, *, stale: bool = False) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sipsensor.detect.base import Detector
 from sipsensor.detect.enumeration import Enumeration, EnumerationSettings
@@ -151,6 +151,8 @@ class Site:
     ) -> Try:
         """Challenge, credentials, verdict of the PBX, as far as the engine lets it come."""
         made = Try()
+        # The same Call-ID with credentials as without (RFC 3261 22.2).
+        guest = replace(guest, call=guest.call or f"registers-{next(self.numbers)}")
         extra: list[Header] = [("Contact", f"<sip:x@{guest.src}>"), ("Expires", str(expires))]
         decision, number = self.ask(guest, method, extra=extra)
         made.decisions.append(decision)

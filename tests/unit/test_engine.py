@@ -476,6 +476,8 @@ def test_it_names_the_tables_of_all_its_rooms() -> None:
         "requests",
         "own_registrations",
         "nonces",
+        "challenged_requests",
+        "foreign_nonces",
         "standing",
         "known_accounts",
         "account_sources",

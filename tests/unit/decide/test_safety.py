@@ -10,7 +10,7 @@ def net(phones: int, *, share: int = 30, least: int = 5, until: int = 10**6) -> 
     """So many are registered until then."""
     standings = Standings()
     for number in range(1, phones + 1):
-        standings.trust(number, Held(Standing.TRUSTED, 9, 0, 0, 0, 5060, 0), 0, until * S)
+        standings.trust(number, Held(Standing.TRUSTED, 1000 + number, 0, 0, 0, 5060, 0), 0, until * S)
     return Safety(standings, Net(share, least, 900))
 
 
@@ -33,6 +33,26 @@ def test_it_falls_when_known_phones_vanish_after_a_cut_and_says_why_once() -> No
     assert safety.tick(150 * S) == "6 of 20 registered phones are gone since something was cut"
     assert safety.tripped
     assert safety.tick(200 * S) == ""
+
+
+def test_a_phone_that_moved_to_another_port_is_not_missed() -> None:
+    safety = net(20)
+    safety.cut(100 * S)
+    lose(safety, *range(1, 20))
+    for number in range(1, 20):
+        safety.standings.trust(
+            100 + number, Held(Standing.TRUSTED, 1000 + number, 0, 0, 0, 5061, 0), 100 * S, 10**6 * S
+        )
+    assert safety.tick(150 * S) == ""
+
+
+def test_one_account_on_many_ports_is_one() -> None:
+    safety = net(20)
+    for port in range(32):
+        safety.standings.trust(500 + port, Held(Standing.TRUSTED, 9, 0, 0, 0, port, 0), 0, 10**6 * S)
+    safety.cut(100 * S)
+    lose(safety, *range(500, 532))
+    assert safety.tick(150 * S) == ""
 
 
 def test_not_without_a_cut_before() -> None:
@@ -85,7 +105,7 @@ def test_who_comes_back_or_comes_anew_makes_up_for_it() -> None:
     safety.cut(0)
     lose(safety, *range(1, 11))
     for number in range(500, 510):
-        safety.standings.trust(number, Held(Standing.TRUSTED, 9, 0, 0, 0, 5060, 0), 0, 10**6 * S)
+        safety.standings.trust(number, Held(Standing.TRUSTED, 1000 + number, 0, 0, 0, 5060, 0), 0, 10**6 * S)
     assert safety.tick(10 * S) == ""
 
 

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from sipsensor.fastpath.tables import Networks
@@ -69,6 +72,7 @@ TRUSTED, PROVEN, STRANGER_ = Standing.TRUSTED, Standing.PROVEN, Standing.STRANGE
 
 def challenged(one: Site, guest: Guest = PHONE, method: str = "REGISTER", **request: object) -> str:
     """The nonce that he got."""
+    guest = replace(guest, call=guest.call or "one-exchange")
     _, number = one.ask(guest, method, **request)  # type: ignore[arg-type]
     one.answer(guest, number, 401, method, nonce=f"n{number}")
     return f"n{number}"
@@ -76,6 +80,7 @@ def challenged(one: Site, guest: Guest = PHONE, method: str = "REGISTER", **requ
 
 def accepted(one: Site, nonce: str, guest: Guest = PHONE, method: str = "REGISTER", **request: object) -> None:
     """His credentials on that nonce, and the PBX says yes."""
+    guest = replace(guest, call=guest.call or "one-exchange")
     _, number = one.ask(guest, method, nonce=nonce, **request)  # type: ignore[arg-type]
     one.answer(guest, number, 200, method, extra=BINDS)
 
@@ -106,6 +111,45 @@ def test_a_challenged_invite_that_was_accepted_makes_trusted() -> None:
     one = site()
     accepted(one, challenged(one, method="INVITE"), method="INVITE")
     assert one.standing() is TRUSTED
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"method": "REGISTER"},  # a nonce of another request's
+        {"uri": "sip:another@pbx"},  # a number that needs no credentials
+        {"guest": replace(PHONE, call="another")},
+    ],
+)
+def test_an_invite_that_was_never_challenged_trusts_nobody(other: dict[str, Any]) -> None:
+    """The PBX takes it without a look at its credentials: they may be for anybody."""
+    one = site()
+    nonce = challenged(one, **{"method": "INVITE", **other})
+    accepted(one, nonce, method="INVITE")
+    assert one.standing() is STRANGER_
+
+
+def test_two_requests_under_one_transaction_make_nobody_trusted() -> None:
+    """Only one of them is answered, and nobody knows which: his own account, or the one that he is after."""
+    one = site()
+    own, other = replace(PHONE, account="202", call="c"), replace(PHONE, account="201", call="c")
+    nonce = challenged(one, own)
+    _, number = one.ask(own, nonce=nonce, response="a" * 32)
+    one.ask(other, nonce=nonce, number=number)
+    one.answer(own, number, 200, extra=BINDS)
+    assert one.standing() is STRANGER_
+
+
+def test_a_nonce_that_somebody_outside_made_proves_nobody() -> None:
+    """The PBX asks him, or hands on what a callee says: he may have given the same nonce to others."""
+    one = site()
+    theirs = response(401, "x", extra=[("WWW-Authenticate", 'Digest realm="x", nonce="evil"')])
+    one.outside(theirs, OTHER.src)
+    guest = replace(PHONE, call="one-exchange")
+    _, number = one.ask(guest)
+    one.answer(guest, number, 401, nonce="evil")
+    accepted(one, "evil")
+    assert one.standing() is STRANGER_
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "SUBSCRIBE", "PUBLISH", "MESSAGE", "REFER", "NOTIFY", "BYE", "INFO"])
@@ -347,4 +391,4 @@ def test_a_pbx_that_leaves_a_known_phone_waiting_stalls() -> None:
 
 def test_its_tables_have_names_of_their_own() -> None:
     names = [table.name for table in tracker().tables()]
-    assert len(set(names)) == len(names) == 10
+    assert len(set(names)) == len(names) == 12
