@@ -16,6 +16,10 @@ from tests.lab.network import Namespace, wait_for
 COMMAND = Path(sys.executable).parent / "sipsensor"
 GATEWAY = '[network]\nplacement = "gateway"\nprotected = ["10.71.2.0/24", "fd71:2::/64"]\n'
 HOST = '[network]\nplacement = "host"\n'
+UNLIMITED = "".join(
+    f'[detectors.{name}]\naction = "alert"\n' for name in ("guessing", "enumeration", "handshakes", "flood")
+)
+"""For tests whose one sender stands for many."""
 METRICS = "127.0.0.1:9437"
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.lab.network import ATTACKER, PBX, PHONE, Network, wait_equal, wait_for
 from tests.lab.pbx import Phones
-from tests.lab.sensor import COMMAND, GATEWAY, HOST, bound, config, mangle, sensor
+from tests.lab.sensor import COMMAND, GATEWAY, HOST, UNLIMITED, bound, config, mangle, sensor
 
 SEND = f"python3 {Path(__file__).parent}/send.py"
 
@@ -59,7 +59,7 @@ def test_no_packet_is_lost_when_it_starts_and_stops(lab: Network, folder: Path) 
     stream = lab.outside.start(f"{SEND} {PBX[4]} stream-1000000", log)
     try:
         for _ in range(2):
-            with sensor(lab.gateway, folder, GATEWAY) as running:
+            with sensor(lab.gateway, folder, GATEWAY + UNLIMITED) as running:
                 wait_for(lambda: running.metric("sipsensor_packets_total") > 100, 30, "packets in the queue")
                 assert running.stop() == 0
         assert stream.poll() is None
@@ -75,7 +75,7 @@ def test_no_packet_is_lost_when_it_starts_and_stops(lab: Network, folder: Path) 
 
 def test_what_waits_when_it_is_told_to_stop_is_judged_first(lab: Network, folder: Path) -> None:
     program = f"{COMMAND.parent}/python {Path(__file__).parent}/slow.py"
-    with sensor(lab.gateway, folder, GATEWAY, program=program) as running:
+    with sensor(lab.gateway, folder, GATEWAY + UNLIMITED, program=program) as running:
         lab.outside.run(f"{SEND} {PBX[4]} stream-400 --pause 0")
         waiting = running.metric("sipsensor_queue_waiting_packets")
         assert running.stop() == 0

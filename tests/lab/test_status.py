@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.lab.network import ATTACKER, PBX, Network, wait_for
-from tests.lab.sensor import COMMAND, GATEWAY, HOST, METRICS, Running, config, sensor
+from tests.lab.sensor import COMMAND, GATEWAY, HOST, METRICS, UNLIMITED, Running, config, sensor
 from tests.support.certificates import Authority
 
 SEND = f"python3 {Path(__file__).parent}/send.py"
@@ -46,7 +46,7 @@ def ask(running: Running) -> dict[str, Any]:
 
 
 def test_it_tells_of_traffic_while_it_flows(lab: Network, folder: Path) -> None:
-    with sensor(lab.gateway, folder, GATEWAY) as running:
+    with sensor(lab.gateway, folder, GATEWAY + UNLIMITED) as running:
         stream = lab.outside.start(f"{SEND} {PBX[4]} stream-3000", folder / "stream.log")
         try:
             lab.outside.run(f"{SEND} {PBX[4]} scanner")

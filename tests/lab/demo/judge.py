@@ -77,7 +77,7 @@ def claims(without: Side, with_it: Side, evidence: Evidence) -> list[tuple[str, 
     sent, arrived = with_it.packets(ATTACKER[4])
     dropped = evidence.total('sipsensor_drops_total{reason="SIGNATURE"}')
     unseen = evidence.total("sipsensor_uninspected_packets_total")
-    blamed = {str(event["src_ip"]) for event in evidence.events}
+    blamed = {str(event["src_ip"]) for event in evidence.events if "alert" in event}
     blocked = [event for event in evidence.events if event.get("alert", {}).get("action") == "blocked"]
     return [
         ("without: the attacker found the PBX, its accounts, and a password", _broken_into(without)),
