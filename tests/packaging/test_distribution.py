@@ -14,6 +14,7 @@ import pytest
 
 from tests.packaging.conftest import Distribution, run, succeed
 
+pytestmark = pytest.mark.timeout(900)  # whoever comes first waits for the compiler
 PACKAGE_LINES = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)", re.MULTILINE)
 
 
