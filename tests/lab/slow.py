@@ -1,4 +1,4 @@
-"""The command line with an engine that takes three milliseconds for each message."""
+"""The command line with an engine that takes ten milliseconds for each message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ lawful = Scanner.observe
 
 
 def observe(self: Scanner, observation: Observation) -> Sequence[Alert]:
-    time.sleep(0.003)
+    time.sleep(0.01)
     return lawful(self, observation)
 
 

@@ -17,7 +17,7 @@ from sipsensor.enforce.rules.table import TABLE, Features, FlowLimit, table_scri
 from sipsensor.enforce.rules.tools import RulesError, asked, families, legacy, need_privilege, run
 from sipsensor.enforce.rules.tracking import flow_limit, tracked_by_others
 
-DRAIN_SECONDS = 1.0
+DRAIN_SECONDS = 5.0
 """How long the table stays for packets that wait in the queues."""
 TRACKING_SECONDS = 30.0
 """Between two looks at whether others have connections tracked, where the ruleset changed: that look reads all of it."""
@@ -89,7 +89,7 @@ class KernelRules:
         """Take all rules of ours away, whatever plan they came from. Raises RulesError when a tool refuses; a second call is harmless.
 
         The queueing rules go first. With the table go the hooks of its chains, and with a hook the kernel drops whatever waits in any
-        queue of the namespace: so the table waits until ``is_drained()``, for a second at most.
+        queue of the namespace: so the table waits until ``is_drained()``, for five seconds at most.
         """
         self._standing = None
         if self.how != "none":
