@@ -25,7 +25,7 @@ from sipsensor.detect import DETECTORS
 from sipsensor.detect.base import Detector, Services
 from sipsensor.engine import Engine, ignore
 from sipsensor.export.events import Summary
-from sipsensor.fastpath import examine, tables
+from sipsensor.fastpath import examine, ranges
 from sipsensor.model import Action, Decision, Mode, Rule, Verdict
 from sipsensor.reassembly.assembler import Assembler
 from sipsensor.signatures import SignatureError, SignatureSet, compile_signatures, load
@@ -147,9 +147,9 @@ def actions_of(settings: Settings, rules: Sequence[Rule]) -> dict[str, Action]:
     return actions
 
 
-def _networks(key: str, *lists: Sequence[str]) -> tables.Networks:
+def _networks(key: str, *lists: Sequence[str]) -> ranges.Networks:
     try:
-        return tables.Networks([text for texts in lists for text in texts])
+        return ranges.Networks([text for texts in lists for text in texts])
     except ValueError as error:
         raise ConfigError([f'{key}: {error}; write "192.0.2.10" or "192.0.2.0/24"']) from None
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from sipsensor.fastpath import tables
+from sipsensor.fastpath import ranges, tables
 from sipsensor.model import (
     NANOSECONDS,
     Action,
@@ -146,7 +146,7 @@ class Ledger:
         self.spared = tables.Records(1024, 1, kept=True)
         self.orders: dict[str, int] = {}
         """Networks that the operator banned, and until when."""
-        self._ordered = tables.Networks()
+        self._ordered = ranges.Networks()
         self._networks = tables.RateTable(8192, [(self.ladder.network, self.ladder.network_seconds)])
 
     # --- while packets are judged
@@ -199,7 +199,7 @@ class Ledger:
 
     def ban(self, network: str, until: int) -> None:
         """The operator bans a network (as ``ipaddress`` writes it) until then. Raises ValueError for text that is none."""
-        self._ordered = tables.Networks([*self.orders, network])
+        self._ordered = ranges.Networks([*self.orders, network])
         self.orders[network] = until
 
     def spare(self, source: int, now: int) -> None:
@@ -207,7 +207,7 @@ class Ledger:
         if self.ladder.grace:
             self.spared.put(source, now, now + self.ladder.grace * NANOSECONDS, (now,))
 
-    def unban(self, networks: tables.Networks, source_of: Callable[[bytes], int], now: int) -> list[Held]:
+    def unban(self, networks: ranges.Networks, source_of: Callable[[bytes], int], now: int) -> list[Held]:
         """Lift every cut that lies in these networks as a whole: see ``lift``. Walks the whole ledger."""
         found = [key for key, held in self.cuts(now, over=True) if all(networks.contains(end) for end in held.ends)]
         return self.lift(found, source_of, now)
@@ -232,7 +232,7 @@ class Ledger:
     def withdraw(self, network: str) -> bool:
         """Take the operator's own ban of that network back. False when there is none."""
         found = self.orders.pop(network, None) is not None
-        self._ordered = tables.Networks(list(self.orders))
+        self._ordered = ranges.Networks(list(self.orders))
         return found
 
     def cuts(self, now: int, *, over: bool = False) -> Iterator[tuple[int, Held]]:

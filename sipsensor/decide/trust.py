@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import names, tables
+from sipsensor.fastpath import names, ranges
 from sipsensor.model import Direction
 from sipsensor.track.challenges import Proof
 
@@ -24,14 +24,14 @@ _INVITE = names.METHODS.index(b"INVITE")
 class Trust:
     """Knows the allowlist, the trunks and the emergency numbers. Trunks and the operator's orders may change between packets."""
 
-    def __init__(self, allowlist: tables.Networks, trunks: Iterable[str] = (), emergency: Iterable[str] = ()) -> None:
+    def __init__(self, allowlist: ranges.Networks, trunks: Iterable[str] = (), emergency: Iterable[str] = ()) -> None:
         self.allowlist = allowlist
         self.emergency = frozenset(number.encode() for number in emergency)
-        self.trunks = tables.Networks(list(trunks))
+        self.trunks = ranges.Networks(list(trunks))
         """Providers: networks and addresses of the configuration, and what its names stand for at the moment."""
         self.orders: dict[str, int] = {}
         """Networks that the operator trusts by order, and until when."""
-        self._ordered = tables.Networks()
+        self._ordered = ranges.Networks()
 
     def exempts(self, observation: Observation) -> bool:
         """Whether the remote end of this message is allowlisted."""
@@ -63,13 +63,13 @@ class Trust:
 
     def trust(self, network: str, until: int) -> None:
         """The operator trusts a network until then. Raises ValueError for text that is none."""
-        self._ordered = tables.Networks([*self.orders, network])
+        self._ordered = ranges.Networks([*self.orders, network])
         self.orders[network] = until
 
     def withdraw(self, network: str) -> bool:
         """He does no longer. False when he did not."""
         found = self.orders.pop(network, None) is not None
-        self._ordered = tables.Networks(list(self.orders))
+        self._ordered = ranges.Networks(list(self.orders))
         return found
 
     def tick(self, now: int) -> None:

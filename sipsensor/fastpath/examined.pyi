@@ -1,6 +1,6 @@
 """What is known of one message of one packet."""
 
-from sipsensor.fastpath.tables import Networks
+from sipsensor.fastpath.ranges import Networks
 
 class Examined:
     """One message's worth of facts about one packet. Offsets count from the start of the payload. Immutable."""

@@ -23,7 +23,7 @@ from sipsensor.fastpath.normal cimport FORM_RAW, form_of, take
 from sipsensor.fastpath.sip cimport (
     A_BARE_CR, CON_REQUEST, CON_RESPONSE, DIALECT_LF_LINE_END, LINES_MAX, Head, Header, scan,
 )
-from sipsensor.fastpath.tables cimport Networks
+from sipsensor.fastpath.ranges cimport Networks
 
 
 cdef int _WWW_AUTHENTICATE = names.HEADERS["www-authenticate"]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from sipsensor.config.settings import Settings
 from sipsensor.engine import Engine
-from sipsensor.fastpath import tables
+from sipsensor.fastpath import ranges, tables
 from sipsensor.live.link import LinkEnd
 from sipsensor.store import Change, Order, Store, StoreError
 
@@ -158,7 +158,7 @@ class Memory:
             self._orders, self._mode = None, ""
         trunks = message.get("trunks")
         if isinstance(trunks, list):
-            networks = tables.Networks(trunks)
+            networks = ranges.Networks(trunks)
             with self._between():
                 self._engine.policy.trust.trunks = networks
         facts = message.get("facts")

@@ -20,7 +20,7 @@ from sipsensor.app import build_engine
 from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Fallback, Placement, Settings
 from sipsensor.export.metrics import Endpoint, MetricsError
-from sipsensor.fastpath import examine, tables
+from sipsensor.fastpath import examine, ranges
 from sipsensor.live.link import Link
 from sipsensor.live.memory import Facts, Memory, seed_of
 from sipsensor.live.outlets import Outlets
@@ -189,7 +189,7 @@ class Sensor:
             self._judge,
             self._failed,
             self._lock,
-            protected=tables.Networks(self.protected),
+            protected=ranges.Networks(self.protected),
             inside=self._inside,
             tick=self._tick if lane is Lane.STRANGERS else None,
             early=queue.early,
@@ -242,7 +242,7 @@ class Sensor:
         """An address that moves away from a PBX host belongs to somebody else then: he is no forger. The engine goes by the hook."""
         whom = self._whom()
         if whom != self.protected:
-            networks = tables.Networks(whom)
+            networks = ranges.Networks(whom)
             with self._lock:
                 for pump in self.pumps.values():
                     pump.set_protected(networks)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sipsensor.config.settings import seconds_of
-from sipsensor.fastpath import examine, tables
+from sipsensor.fastpath import examine, ranges
 
 TEXT_MOST = 256
 SECONDS_MOST = 366 * 86400
@@ -92,9 +92,9 @@ class Target(NamedTuple):
         return packed if len(packed) == 16 else bytes(10) + b"\xff\xff" + packed  # noqa: PLR2004
 
     @property
-    def table(self) -> tables.Networks:
+    def table(self) -> ranges.Networks:
         """For look-ups of addresses as 16 bytes."""
-        return tables.Networks([str(self.network)])
+        return ranges.Networks([str(self.network)])
 
     def inside(self, other: Network) -> bool:
         """Whether all of it is in the other network."""

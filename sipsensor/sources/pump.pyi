@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 
 from sipsensor.fastpath.examine import Examined, Examiner
-from sipsensor.fastpath.tables import Networks
+from sipsensor.fastpath.ranges import Networks
 
 def now() -> int:
     """The time that the next packet would be stamped with, in ns since the epoch: wall clock, but it never goes back."""

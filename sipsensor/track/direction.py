@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sipsensor.model import Arrival, Direction
 
 if TYPE_CHECKING:
-    from sipsensor.fastpath import examine, tables
+    from sipsensor.fastpath import examine, ranges
 
 _INBOUND, _OUTBOUND = Direction.INBOUND, Direction.OUTBOUND
 _UNKNOWN, _FROM_INSIDE = int(Arrival.UNKNOWN), int(Arrival.OUTBOUND)
@@ -16,7 +16,7 @@ _UNKNOWN, _FROM_INSIDE = int(Arrival.UNKNOWN), int(Arrival.OUTBOUND)
 class Directions:
     """Knows the protected networks."""
 
-    def __init__(self, protected: tables.Networks) -> None:
+    def __init__(self, protected: ranges.Networks) -> None:
         self.protected = protected
 
     def of(self, examined: examine.Examined, *, is_request: bool) -> Direction:

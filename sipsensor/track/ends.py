@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sipsensor.fastpath import examine, names
 
 if TYPE_CHECKING:
-    from sipsensor.fastpath import tables
+    from sipsensor.fastpath import ranges
 
 _VIA = names.FIELDS["via"]
 _SIP_PORT = 5060
@@ -51,7 +51,7 @@ class End(NamedTuple):
 class Ends:
     """Knows the proxies."""
 
-    def __init__(self, proxies: tables.Networks | None = None) -> None:
+    def __init__(self, proxies: ranges.Networks | None = None) -> None:
         self.proxies = proxies
 
     def of(self, examined: examine.Examined, outgoing: bool) -> End:  # noqa: FBT001 - as the compiled functions below
@@ -66,7 +66,7 @@ class Ends:
             False,  # noqa: FBT003
         )
 
-    def _through(self, examined: examine.Examined, outgoing: bool, proxies: tables.Networks) -> End:  # noqa: FBT001
+    def _through(self, examined: examine.Examined, outgoing: bool, proxies: ranges.Networks) -> End:  # noqa: FBT001
         """The client behind a proxy: of a request that came in, and of an answer that goes out. All else is between us and the proxy."""
         text = examined.remote(outgoing)
         if (examined.content == _RESPONSE) == outgoing:
@@ -103,7 +103,7 @@ def _unknown(examined: examine.Examined, text: tuple[bytes, int]) -> End:
     return End(key, key, key, text, behind=True, carrier=True)
 
 
-def _below(examined: examine.Examined, proxies: tables.Networks) -> tuple[bytes, int] | tuple[()] | None:
+def _below(examined: examine.Examined, proxies: ranges.Networks) -> tuple[bytes, int] | tuple[()] | None:
     """Address and port in the first Via below those of proxies: empty where there is none, None where it cannot be told."""
     if examined.anomalies & _AMBIGUOUS:
         return None

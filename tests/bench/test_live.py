@@ -20,7 +20,7 @@ from sipsensor.app import build_engine
 from sipsensor.config.load import defaults
 from sipsensor.engine import Engine
 from sipsensor.fastpath.examine import Examined
-from sipsensor.fastpath.tables import Networks
+from sipsensor.fastpath.ranges import Networks
 from sipsensor.model import Mode
 from sipsensor.sources.pump import Pump
 from tests.bench.test_speed import register

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sipsensor.fastpath.examine import Examiner
 from sipsensor.fastpath.matcher import Matcher
-from sipsensor.fastpath.tables import Networks
+from sipsensor.fastpath.ranges import Networks
 from sipsensor.sources.pump import Pump
 
 

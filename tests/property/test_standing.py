@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sipsensor.detect.enumeration import Enumeration, EnumerationSettings
 from sipsensor.detect.guessing import Guessing, GuessingSettings
 from sipsensor.detect.handshakes import Handshakes, HandshakesSettings
-from sipsensor.fastpath.tables import Networks, keyed_hash
+from sipsensor.fastpath.ranges import Networks
+from sipsensor.fastpath.tables import keyed_hash
 from sipsensor.model import NANOSECONDS, Limit, Standing, Verdict
 from tests.support.packets import message, wide
 from tests.support.scanning import SEED

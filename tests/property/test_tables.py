@@ -8,7 +8,8 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sipsensor.fastpath.tables import Networks, RateTable, SeenTable, keyed_hash
+from sipsensor.fastpath.ranges import Networks
+from sipsensor.fastpath.tables import RateTable, SeenTable, keyed_hash
 from sipsensor.model import NANOSECONDS
 from tests.support.packets import wide
 from tests.support.siphash import keyed

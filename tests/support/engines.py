@@ -14,7 +14,7 @@ from sipsensor.engine import Engine
 from sipsensor.fastpath.examine import Examiner
 from sipsensor.fastpath.examined import Examined
 from sipsensor.fastpath.matcher import Matcher
-from sipsensor.fastpath.tables import Networks
+from sipsensor.fastpath.ranges import Networks
 from sipsensor.model import (
     Action,
     Alert,

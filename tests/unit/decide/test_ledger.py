@@ -2,7 +2,8 @@ import pytest
 
 from sipsensor.decide.ledger import MANY, ORDER, SCOPES, Held, Ladder, Ledger
 from sipsensor.detect.guessing import Guessing, GuessingSettings
-from sipsensor.fastpath.tables import Networks, keyed_hash
+from sipsensor.fastpath.ranges import Networks
+from sipsensor.fastpath.tables import keyed_hash
 from sipsensor.model import NANOSECONDS, Cut, Limit, Reason, Scope, Verdict
 from tests.support.packets import message, wide
 from tests.support.scanning import SEED

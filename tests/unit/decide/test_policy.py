@@ -2,7 +2,7 @@ import pytest
 
 from sipsensor.decide.policy import Policy, severest
 from sipsensor.decide.trust import Trust
-from sipsensor.fastpath.tables import Networks
+from sipsensor.fastpath.ranges import Networks
 from sipsensor.model import Action, Alert, Confidence, Decision, Mode, Observation, Reason, Rule, Verdict
 from tests.support.engines import rule
 from tests.support.packets import message

@@ -1,7 +1,7 @@
 import pytest
 
 from sipsensor.decide.trust import Trust
-from sipsensor.fastpath.tables import Networks
+from sipsensor.fastpath.ranges import Networks
 from sipsensor.model import Direction, Observation, Reason, Verdict
 from tests.support.engines import Watcher, always, rule
 from tests.support.packets import LINK_RAW, PBX, STRANGER, STRANGER6, datagram, message

@@ -2,7 +2,8 @@ import pytest
 
 from sipsensor.fastpath.examined import Examined
 from sipsensor.fastpath.names import FIELD_HEADERS, FIELDS, HEADERS
-from sipsensor.fastpath.tables import Networks, keyed_hash
+from sipsensor.fastpath.ranges import Networks
+from sipsensor.fastpath.tables import keyed_hash
 from tests.support.packets import LINK_RAW, PBX, STRANGER, datagram, message, response, wide
 from tests.support.scanning import PLAIN, SEED, examine, frame, norm, raw
 

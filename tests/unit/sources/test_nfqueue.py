@@ -14,7 +14,7 @@ import pytest
 
 from sipsensor.fastpath.examine import Examiner
 from sipsensor.fastpath.matcher import Matcher
-from sipsensor.fastpath.tables import Networks
+from sipsensor.fastpath.ranges import Networks
 from sipsensor.sources import nfqueue
 from sipsensor.sources.nfqueue import QueueError, QueueState, QueueThread
 from sipsensor.sources.pump import Pump

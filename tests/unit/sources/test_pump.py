@@ -15,7 +15,7 @@ import pytest
 
 from sipsensor.fastpath.examine import Examined, Examiner
 from sipsensor.fastpath.matcher import Matcher
-from sipsensor.fastpath.tables import Networks
+from sipsensor.fastpath.ranges import Networks
 from sipsensor.live.page import LANE_NUMBERS, LaneNumber
 from sipsensor.model import Arrival
 from sipsensor.sources import pump

@@ -1,6 +1,6 @@
 import pytest
 
-from sipsensor.fastpath.tables import Networks
+from sipsensor.fastpath.ranges import Networks
 from sipsensor.model import Arrival, Direction
 from sipsensor.track.direction import Directions
 from tests.support.packets import LINK_RAW, PBX, STRANGER, datagram, message

@@ -1,7 +1,8 @@
 import pytest
 
 from sipsensor.fastpath.examined import Examined
-from sipsensor.fastpath.tables import Networks, keyed_hash
+from sipsensor.fastpath.ranges import Networks
+from sipsensor.fastpath.tables import keyed_hash
 from sipsensor.model import Action, Packet, Scope
 from sipsensor.track.challenges import Proof
 from sipsensor.track.ends import Ends

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from sipsensor.fastpath.tables import Networks
+from sipsensor.fastpath.ranges import Networks
 from sipsensor.model import WHAT_MALFORMED, WHAT_STATUS, AppProtocol, Direction, Observation, Outcome, Standing, kind_of
 from sipsensor.protocols.sip import parse
 from sipsensor.track.direction import Directions
