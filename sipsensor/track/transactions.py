@@ -154,7 +154,7 @@ def outcome(request: Request, code: int, *, stale: bool = False) -> Outcome:
         return Outcome.REFUSED if request.account and not stale else Outcome.PENDING
     if code == _FORBIDDEN and not (request.known > 1 and request.what == _INVITE):  # a number that he may not call
         return Outcome.REFUSED
-    if code == _NOT_FOUND and not (request.account and request.what == _INVITE):
+    if code == _NOT_FOUND and not (request.account and request.what != _REGISTER):  # whom he asks for is not here
         return Outcome.REFUSED
     if request.what == _INVITE and code < _OWN_FAULT:
         return Outcome.ACCEPTED

@@ -92,6 +92,8 @@ def test_404_refuses_names_but_no_number_that_an_account_calls() -> None:
     assert outcome(ASKED._replace(what=INVITE), 404) is REFUSED
     assert outcome(ASKED._replace(what=OPTIONS), 404) is REFUSED
     assert outcome(PHONE._replace(what=INVITE), 404) is ACCEPTED
+    # A phone that asks, with credentials as the PBX wants, about somebody who is not there (RFC 3261 21.4.5) has not guessed.
+    assert outcome(PHONE._replace(what=OPTIONS), 404) is PENDING
 
 
 @pytest.mark.parametrize("code", [400, 405, 406, 408, 410, 413, 420, 423, 480, 481, 486, 487, 488, 489, 491])
