@@ -248,6 +248,12 @@ class Ledger:
         for network in gone:
             self.withdraw(network)
 
+    def since_now(self, held: Held, now: int) -> Held:
+        """A cut that a clock which was ahead may have written: it began now at the latest, and lasts no longer than any may."""
+        since = min(held.since, now)
+        until = min(held.until + since - held.since, now + self.ladder.longest * NANOSECONDS)
+        return held._replace(since=since, probed=min(held.probed, now), until=until)
+
     def kept(self) -> Mapping[str, tables.Records]:
         """What outlives a restart, by name. Orders of the operator are kept by who has them written."""
         return {"ledger": self.table, "spared": self.spared}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -14,13 +13,14 @@ from sipsensor.engine import Engine
 from sipsensor.export.events.build import Event
 from sipsensor.export.events.lasting import By, address_text, network_text
 from sipsensor.export.evidence import Evidence
+from sipsensor.live import clock
 from sipsensor.model import NANOSECONDS
 
 Arguments = Mapping[str, object]
 Answer = Mapping[str, object]
 Clock = Callable[[], int]
 """Nanoseconds since the epoch, as packets have them."""
-now: Clock = time.time_ns
+now: Clock = clock.now
 
 
 class Events(Protocol):
@@ -83,8 +83,8 @@ def by(peer: Peer) -> By:
 
 
 def seconds(moment: int) -> float:
-    """Nanoseconds since the epoch as seconds."""
-    return moment / NANOSECONDS
+    """A moment of packets' time as seconds since the epoch, by the machine's clock."""
+    return (moment - clock.ahead()) / NANOSECONDS
 
 
 def describe(held: Held, ledger: Ledger, evidence: Evidence) -> dict[str, Any]:

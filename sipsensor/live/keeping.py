@@ -56,7 +56,8 @@ class Keeping:
         self._spared = (*trust.allowlist, *network.protected, *network.public, *network.proxies)
         self._desired = Desired()
         self._generation: int | None = None
-        self._mode = settings.mode
+        self._mode = Mode.OBSERVE  # until the sensor says in which it is
+        self._ahead = 0
         self._store: Store | None = None
         self._seed = b""
         """What the sensor's keys are made with: they mean nothing in a database with another."""
@@ -129,6 +130,13 @@ class Keeping:
         if "mode" in message:
             self._mode = Mode(message["mode"])
             self._seed = bytes.fromhex(message.get("seed", ""))
+        if "ahead" in message:
+            self._ahead = int(message["ahead"])
+            self._generation = None  # what the sets hold was reckoned by another clock
+
+    def _now(self) -> int:
+        """By the clock of the sensor: all that it tells goes by it."""
+        return time.time_ns() + self._ahead
 
     def _write(self) -> None:
         if not self._settings.state.database:
@@ -139,13 +147,13 @@ class Keeping:
         store = self._opened() if self._seed else None
         if store is None:
             return
-        now = time.time_ns()
+        now = self._now()
         try:
             if self._unwritten:
                 store.write(list(self._unwritten.values()), now)
                 self._unwritten.clear()
             if self._orders is not None:
-                store.keep_orders(self._orders)
+                store.keep_orders(self._orders, now)
                 self._orders = None
             if time.monotonic() >= self._expire_due:
                 self._expire_due = time.monotonic() + EXPIRE
@@ -185,7 +193,7 @@ class Keeping:
 
     def _make_real(self, *, anew: bool) -> None:
         self._desired.spare((*self._spared, *self.trunks.networks, *self.trusts))
-        began, now = time.monotonic(), time.time_ns()
+        began, now = time.monotonic(), self._now()
         wanted = self._desired.elements(now, block=self._mode is Mode.ENFORCE)
         errors, batches = self.sets.errors, self.sets.batches
         try:

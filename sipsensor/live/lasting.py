@@ -13,6 +13,7 @@ from sipsensor.decide.ledger import SCOPES, Held
 from sipsensor.engine import Engine
 from sipsensor.export.evidence import Evidence
 from sipsensor.export.metrics import Series, one
+from sipsensor.live import clock as clocks
 from sipsensor.live.memory import Facts
 from sipsensor.model import Family, Mode, Scope, Standing
 
@@ -29,7 +30,7 @@ class Lasting:
         engine: Engine,
         evidence: Callable[[], Evidence | None] = lambda: None,
         facts: Callable[[], Facts] = Facts,
-        clock: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int] = clocks.now,
     ) -> None:
         self._engine = engine
         self._evidence = evidence

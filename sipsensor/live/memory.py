@@ -6,7 +6,6 @@ lock, and sends it from outside.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from itertools import islice
@@ -15,6 +14,8 @@ from typing import NamedTuple
 from sipsensor.config.settings import Settings
 from sipsensor.engine import Engine
 from sipsensor.fastpath import ranges, tables
+from sipsensor.live import clock
+from sipsensor.live.believed import believed
 from sipsensor.live.link import LinkEnd
 from sipsensor.store import Change, Order, Store, StoreError
 
@@ -73,6 +74,7 @@ class Memory:
         self._anew: list[str] = []
         self._orders: list[tuple[str, str, int]] | None = None
         self._mode = ""
+        self._ahead = -1
         self._seed = b""
         self._loaded = False
 
@@ -81,7 +83,7 @@ class Memory:
         if seed is None:
             return
         self._seed = seed
-        now = time.time_ns()
+        now = clock.now()
         try:
             store = Store(self._settings.state.database, self._settings.state.history)
         except StoreError as error:
@@ -113,7 +115,7 @@ class Memory:
         """
         if not self._loaded:
             return
-        now = time.time_ns()
+        now = clock.now()
         entries = [Change(name, *entry) for name, table in self._tables().items() for entry in table.entries(now)]
         try:
             store = Store(self._settings.state.database, self._settings.state.history)
@@ -122,7 +124,7 @@ class Memory:
             return
         try:
             store.write(entries, now, anew=True)
-            store.keep_orders([Order(*order) for order in self._standing_orders()])
+            store.keep_orders([Order(*order) for order in self._standing_orders()], now)
         except StoreError as error:
             self._say(str(error))
         finally:
@@ -143,7 +145,8 @@ class Memory:
 
     def _fill(self, store: Store, now: int) -> None:
         for name, table in self._tables().items():
-            for key, until, rank, numbers in store.entries(name, now):
+            for entry in store.entries(name, now):
+                key, until, rank, numbers = believed(name, entry, self._engine.ledger, now)
                 table.put(key, now, until, numbers, rank)
         for order in store.orders(now):
             held = self._engine.ledger.ban if order.kind == "ban" else self._engine.policy.trust.trust
@@ -155,7 +158,7 @@ class Memory:
     def _hear(self, message: Mapping[str, object]) -> None:
         if message.get("resync"):
             self._anew = list(self._tables())
-            self._orders, self._mode = None, ""
+            self._orders, self._mode, self._ahead = None, "", -1
         trunks = message.get("trunks")
         if isinstance(trunks, list):
             networks = ranges.Networks(trunks)
@@ -167,7 +170,7 @@ class Memory:
 
     def _collect(self) -> None:
         """Under the engine's lock, so only as much as has to be: one whole table at a look, and what changed in all."""
-        now = time.time_ns()
+        now = clock.now()
         with self._between():
             found = [(name, table.changes()) for name, table in self._tables().items()]
             if self._anew:
@@ -181,6 +184,13 @@ class Memory:
             self._anew = list(self._tables())
 
     def _send(self) -> None:
+        """First what all the rest is read by."""
+        ahead = clock.ahead()
+        if (self._ahead < 0 or abs(ahead - self._ahead) > clock.SLACK) and self._end.send({"ahead": ahead}):
+            self._ahead = ahead
+        mode = self._engine.policy.mode.value
+        if mode != self._mode and self._end.send({"mode": mode, "seed": self._seed.hex()}):
+            self._mode = mode
         for waiting in self._pending.values():
             while waiting:
                 batch = [*islice(waiting.values(), BATCH)]
@@ -191,9 +201,6 @@ class Memory:
         orders = self._standing_orders()
         if orders != self._orders and self._end.send({"orders": orders[:_ORDERS_MOST]}):
             self._orders = orders
-        mode = self._engine.policy.mode.value
-        if mode != self._mode and self._end.send({"mode": mode, "seed": self._seed.hex()}):
-            self._mode = mode
 
 
 _ORDERS_MOST = 500

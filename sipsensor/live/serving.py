@@ -7,7 +7,6 @@ judging packets is what it is for.
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol
@@ -17,6 +16,7 @@ from sipsensor.control.server import Command, Server
 from sipsensor.engine import Engine
 from sipsensor.export.events.text import shown
 from sipsensor.export.metrics import Endpoint, MetricsError, Tls, registry
+from sipsensor.live import clock
 from sipsensor.live.commanded import Commanded, CommandedOutlets, Events
 from sipsensor.live.numbers import EventNumbers, Live, Numbers, OutletNumbers
 from sipsensor.live.orders import Orders
@@ -86,7 +86,7 @@ def serve_control(sensor: Served, edges: ExitStack, say: Callable[[str], object]
             posture.tick()
             if next(ticks) % FORGET == 0:
                 with sensor.between_packets():
-                    sensor.outlets.evidence.tick(time.time_ns())
+                    sensor.outlets.evidence.tick(clock.now())
         finally:
             watch.sample()
 

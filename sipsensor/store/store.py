@@ -97,28 +97,25 @@ class Store:
                     self._remember(key, Held(*change.numbers))
 
     def orders(self, now: int) -> list[Order]:
-        """The operator's orders that still hold. Raises StoreError."""
+        """The operator's orders that still hold, none for longer than it was given for: a clock may have been ahead. Raises StoreError."""
         with self._told():
             rows = self._connection.execute(
-                "SELECT kind, network, until FROM orders WHERE until > ?", (now,)
+                "SELECT kind, network, min(until, ?1 + until - since) FROM orders WHERE until > ?1", (now,)
             ).fetchall()
         return [Order(*row) for row in rows]
 
-    def keep_orders(self, orders: Sequence[Order]) -> None:
-        """These orders, in place of those before. Raises StoreError."""
+    def keep_orders(self, orders: Sequence[Order], now: int) -> None:
+        """These orders, in place of those before; what is new was given ``now``. Raises StoreError."""
         with self._transaction():
+            before = {
+                Order(*row[:3]): row[3]
+                for row in self._connection.execute("SELECT kind, network, until, since FROM orders")
+            }
             self._connection.execute("DELETE FROM orders")
-            self._connection.executemany("INSERT OR REPLACE INTO orders VALUES (?, ?, ?)", orders)
-
-    def order(self, order: Order) -> None:
-        """One order more, or the same until another time. Raises StoreError."""
-        with self._transaction():
-            self._connection.execute("INSERT OR REPLACE INTO orders VALUES (?, ?, ?)", order)
-
-    def withdraw(self, kind: str, network: str) -> None:
-        """One order less. Raises StoreError."""
-        with self._transaction():
-            self._connection.execute("DELETE FROM orders WHERE kind = ? AND network = ?", (kind, network))
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?)",
+                [(*order, min(before.get(order, now), order.until)) for order in orders],
+            )
 
     def history(self, most: int = 1000) -> list[Past]:
         """The cuts of the last weeks, the newest first. Raises StoreError."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PROVEN_SECONDS = 3600
 KNOWN_SECONDS = 14 * 86400
+TRUSTED_SECONDS_MOST = 7 * 86400
+"""Whatever the PBX grants, nobody is trusted for longer without registering again."""
 SOURCES_PER_ACCOUNT = 10
 """A stolen or shared password makes no more sources trusted than this."""
 PORTS_PER_ACCOUNT = 32

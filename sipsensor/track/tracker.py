@@ -22,7 +22,7 @@ from sipsensor.track.connections import Connections
 from sipsensor.track.dialogs import Dialogs
 from sipsensor.track.ends import End, Ends
 from sipsensor.track.replies import Replies
-from sipsensor.track.standing import Held, Standings, pair_key
+from sipsensor.track.standing import TRUSTED_SECONDS_MOST, Held, Standings, pair_key
 from sipsensor.track.transactions import Request, Transactions
 
 if TYPE_CHECKING:
@@ -335,4 +335,4 @@ def _seconds(examined: examine.Examined) -> int:
     _, named, text = (examined.raw(_CONTACT) or b"").lower().rpartition(b";expires=")
     found = _DIGITS.match(text) if named else None
     found = found or _DIGITS.match(examined.raw(_EXPIRES) or b"")
-    return min(int(found[0][:10]), 86400 * 7) if found else _EXPIRES_DEFAULT
+    return min(int(found[0][:10]), TRUSTED_SECONDS_MOST) if found else _EXPIRES_DEFAULT

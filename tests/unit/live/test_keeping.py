@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from contextlib import nullcontext
@@ -16,8 +17,8 @@ from sipsensor.config.settings import BanSettings, Enforcer, Settings, StateSett
 from sipsensor.decide import ledger
 from sipsensor.enforce.sets import Element, KernelSets
 from sipsensor.engine import Engine
+from sipsensor.live import clock, names
 from sipsensor.live import keeping as keepings
-from sipsensor.live import names
 from sipsensor.live.keeping import Keeping
 from sipsensor.live.link import Link
 from sipsensor.live.memory import Facts, Memory, seed_of
@@ -275,3 +276,50 @@ def test_names_of_trunks_reach_the_engine(settings: Settings, monkeypatch: pytes
 
 def test_the_sets_of_a_keeper_are_those_of_nft() -> None:
     assert isinstance(Keeping(defaults(), Link().keeper, print).sets, KernelSets)
+
+
+def test_after_a_clock_that_was_ahead_nothing_lasts_for_years(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = 400 * 24 * HOUR
+    with monkeypatch.context() as wrong:
+        wrong.setattr(clock, "now", lambda: time.time_ns() + ahead)
+        wrong.setattr(clock, "ahead", lambda: ahead)
+        now = clock.now()
+        held = ledger.Held(2, 5005, now, now + HOUR // 6, 1, now, 0, 0, 0, *words(CUT), 1)
+        machine.engine.ledger.table.put(11, now, now + 2 * HOUR, held)
+        trusted = standing.Held(Standing.TRUSTED, 7, 8, *words(PHONE), 5062, 0)
+        machine.engine.tracker.standings.accept(22, 33, trusted, 44, now, now + HOUR)
+        machine.engine.ledger.ban("192.0.2.0/24", now + HOUR)
+        machine.look()
+        # Set back while it runs: the kernel counts in seconds from now on.
+        timeouts = sorted(int(text) for text in re.findall(r"timeout (\d+)s", "".join(machine.scripts)))
+        assert len(timeouts) == 4
+        assert 590 <= timeouts[0] <= 600
+        assert 3590 <= timeouts[1] <= timeouts[-1] <= 3600
+    machine.keeping.close()
+    machine.restart()
+    now = time.time_ns()
+    [(_, found)] = machine.engine.ledger.cuts(now)
+    assert found.since <= clock.now()
+    assert now + HOUR // 7 < found.until <= time.time_ns() + HOUR // 6
+    assert 0 < machine.engine.tracker.standings.table.until(22, now) - now <= 7 * 24 * HOUR
+    [(network, until)] = machine.engine.ledger.orders.items()
+    assert network == "192.0.2.0/24"
+    assert now + HOUR // 2 < until <= time.time_ns() + HOUR
+
+
+def test_a_clock_that_is_set_back_later_is_followed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.know()
+    machine.look()
+    machine.scripts.clear()
+    back = 400 * 24 * HOUR
+    real = time.time_ns
+    monkeypatch.setattr(keepings.time, "time_ns", lambda: real() - back)  # type: ignore[attr-defined]
+    assert clock.ahead() > back - HOUR
+    machine.engine.ledger.ban("192.0.2.7/32", clock.now() + HOUR // 6)
+    machine.look()
+    assert len(machine.elements) == 4
+    timeouts = [int(text) for text in re.findall(r"timeout (\d+)s", "".join(machine.scripts))]
+    assert timeouts
+    assert max(timeouts) <= 3600

@@ -56,7 +56,7 @@ def test_what_does_not_fit_is_left_out(tmp_path: Path) -> None:
         ],
         now,
     )
-    store.keep_orders([Order("ban", "nonsense", now + HOUR), Order("ban", "192.0.2.0/24", now + HOUR)])
+    store.keep_orders([Order("ban", "nonsense", now + HOUR), Order("ban", "192.0.2.0/24", now + HOUR)], now)
     store.close()
     said: list[str] = []
     memory = memory_of(settings, Link(), said)

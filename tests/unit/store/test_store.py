@@ -81,15 +81,22 @@ def test_a_cut_that_was_lifted_ends_in_the_history_then(store: Store) -> None:
 
 def test_orders(store: Store) -> None:
     ban, trust = Order("ban", "203.0.113.0/24", NOW + DAY), Order("trust", "192.0.2.1/32", NOW + 5)
-    store.order(ban)
-    store.order(trust)
-    store.order(ban._replace(until=NOW + 2 * DAY))
-    assert sorted(store.orders(NOW)) == [ban._replace(until=NOW + 2 * DAY), trust]
-    assert store.orders(NOW + 5) == [ban._replace(until=NOW + 2 * DAY)]
-    store.withdraw("ban", ban.network)
-    assert store.orders(NOW) == [trust]
-    store.keep_orders([ban])
-    assert store.orders(NOW) == [ban]
+    store.keep_orders([ban, trust], NOW)
+    longer = ban._replace(until=NOW + 2 * DAY)
+    store.keep_orders([longer, trust], NOW + 1)
+    assert sorted(store.orders(NOW + 1)) == [longer, trust]
+    assert store.orders(NOW + 5) == [longer]
+    store.keep_orders([trust], NOW + 1)
+    assert store.orders(NOW + 1) == [trust]
+
+
+def test_orders_of_a_clock_that_was_ahead_last_as_long_as_they_were_given_for(store: Store) -> None:
+    later = NOW + 300 * DAY
+    ban = Order("ban", "203.0.113.0/24", later + DAY)
+    store.keep_orders([ban], later)
+    store.keep_orders([ban], later + DAY // 2)  # the same order is no new one
+    assert store.orders(NOW) == [ban._replace(until=NOW + DAY)]
+    assert store.orders(later + DAY // 2) == [ban]
 
 
 def test_seeds_differ(tmp_path: Path) -> None:
