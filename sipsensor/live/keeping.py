@@ -158,6 +158,11 @@ class Keeping:
             if time.monotonic() >= self._expire_due:
                 self._expire_due = time.monotonic() + EXPIRE
                 store.expire(now)
+            if self._unwritable:
+                self._say(f"state.database: {store.path}: is written again")
+                self._last_error = "" if self._last_error == self._unwritable else self._last_error
+                self._unwritable = ""
+                self._resynced = False  # it may be another, and lack what the one before had
         except StoreError as error:
             self._failed(error)
 
@@ -172,12 +177,12 @@ class Keeping:
     def _open(self) -> Store:
         """Raises StoreError, also for a database that is not the sensor's: what it says means nothing there."""
         path = self._settings.state.database
-        store = Store(path, self._settings.state.history)
+        store = Store(path, self._settings.state.history, self._seed)
         if store.notice:
             self._say(store.notice)
         if store.seed != self._seed:
             store.close()
-            raise StoreError(f"state.database: {path}: was made anew; the next start goes on with it")
+            raise StoreError(f"state.database: {path}: is of another sensor; the next start goes on with it")
         return store
 
     def _failed(self, error: StoreError) -> None:

@@ -6,6 +6,7 @@ lock, and sends it from outside.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from itertools import islice
@@ -17,7 +18,7 @@ from sipsensor.fastpath import ranges, tables
 from sipsensor.live import clock
 from sipsensor.live.believed import believed
 from sipsensor.live.link import LinkEnd
-from sipsensor.store import Change, Order, Store, StoreError
+from sipsensor.store import SEED_BYTES, Change, Order, Store, StoreError
 
 BATCH = 150
 """Changes in one datagram."""
@@ -37,14 +38,17 @@ class Facts(NamedTuple):
 
 
 def seed_of(settings: Settings, say: Callable[[str], None]) -> bytes | None:
-    """The key of the hashes of the database, or None where there is no database: then nothing outlives the sensor."""
+    """The key of the hashes of the database, or None where there is to be no database: then nothing outlives the sensor.
+
+    Where it cannot be had now, it is made with this key as soon as it can.
+    """
     if not settings.state.database:
         return None
     try:
-        store = Store(settings.state.database, settings.state.history)
+        store = Store(settings.state.database, settings.state.history, at_least_read=True)
     except StoreError as error:
-        say(f"{error}; nothing outlives this run")
-        return None
+        say(f"{error}; until then nothing outlives the sensor")
+        return os.urandom(SEED_BYTES)
     try:
         if store.notice:
             say(store.notice)
@@ -85,7 +89,7 @@ class Memory:
         self._seed = seed
         now = clock.now()
         try:
-            store = Store(self._settings.state.database, self._settings.state.history)
+            store = Store(self._settings.state.database, self._settings.state.history, seed, at_least_read=True)
         except StoreError as error:
             self._say(str(error))
             return
@@ -118,11 +122,13 @@ class Memory:
         now = clock.now()
         entries = [Change(name, *entry) for name, table in self._tables().items() for entry in table.entries(now)]
         try:
-            store = Store(self._settings.state.database, self._settings.state.history)
+            store = Store(self._settings.state.database, self._settings.state.history, self._seed)
         except StoreError as error:
             self._say(str(error))
             return
         try:
+            if store.seed != self._seed:
+                return
             store.write(entries, now, anew=True)
             store.keep_orders([Order(*order) for order in self._standing_orders()], now)
         except StoreError as error:

@@ -6,6 +6,6 @@ numbers and addresses: no account name, no credentials. Whoever writes it may wa
 """
 
 from sipsensor.store.database import StoreError
-from sipsensor.store.store import Change, Entry, Order, Past, Store
+from sipsensor.store.store import SEED_BYTES, Change, Entry, Order, Past, Store
 
-__all__ = ["Change", "Entry", "Order", "Past", "Store", "StoreError"]
+__all__ = ["SEED_BYTES", "Change", "Entry", "Order", "Past", "Store", "StoreError"]

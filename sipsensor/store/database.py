@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -15,6 +16,7 @@ APPLICATION = 0x51F5E50
 """``PRAGMA application_id``: a file with another one is not ours."""
 _MAGIC = b"SQLite format 3\0"
 _MODE = 0o600
+_PRIMARY = 0xFF
 _BUSY = 2.0
 """Seconds that a reader may keep the writer waiting."""
 _SCHEMA = """
@@ -39,6 +41,10 @@ class StoreError(Exception):
     """The database cannot be used; the text is one line with key, what is wrong and the remedy."""
 
 
+class UnwritableError(StoreError):
+    """The system does not let it be used: no room, no right, locked, a disk that fails."""
+
+
 def opened(path: Path) -> tuple[sqlite3.Connection, str]:
     """The database at ``path``, made where there is none, and a line for the operator where one had to be set aside, else "".
 
@@ -51,9 +57,10 @@ def opened(path: Path) -> tuple[sqlite3.Connection, str]:
         raise StoreError(f"state.database: {path}: is no SQLite database; move it away, or name another file")
     try:
         return _connected(path), ""
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-            raise failed(path, error) from None
+    except sqlite3.OperationalError as error:  # locked, no room, no right: the file may be whole
+        raise failed(path, error) from None
+    except sqlite3.DatabaseError:
+        pass
     kept = path.with_name(f"{path.name}.corrupt-{int(time.time())}")
     try:
         path.rename(kept)
@@ -65,10 +72,33 @@ def opened(path: Path) -> tuple[sqlite3.Connection, str]:
         raise failed(path, error) from None
 
 
-def failed(path: Path, error: BaseException) -> StoreError:
+def readable(path: Path) -> sqlite3.Connection | None:
+    """The database at ``path`` as it was written last, where nothing can be written: on a disk that is full or read-only.
+
+    None where it cannot be read either: what is still in its journal SQLite reads with a file beside it only, and without that it would say
+    what is no longer so.
+    """
+    journal = path.with_name(path.name + "-wal")
+    with suppress(OSError, sqlite3.Error, StoreError):
+        if not (journal.exists() and journal.stat().st_size):
+            return _connected(path, f"{path.absolute().as_uri()}?mode=ro&immutable=1")
+    return None
+
+
+def failed(path: Path, error: BaseException) -> UnwritableError:
     """What went wrong with the file, in one line."""
     what = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return StoreError(f'state.database: {path}: {what}; name a file that this user may write, or "" to keep nothing')
+    remedy = 'name a file that this user may write, or "" to keep nothing'
+    if _is_full(error):
+        remedy = "make room there, if the disk is sound"
+    return UnwritableError(f"state.database: {path}: {what}; {remedy}")
+
+
+def _is_full(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    # Where there is no room for the file beside it, SQLite only says that input or output failed.
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
 def _prepare(path: Path) -> None:
@@ -89,17 +119,20 @@ def _prepare(path: Path) -> None:
         os.close(descriptor)
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+def _connected(path: Path, uri: str = "") -> sqlite3.Connection:
+    """``uri`` is for one that can only be read."""
+    connection = sqlite3.connect(
+        uri or path, timeout=_BUSY, isolation_level=None, check_same_thread=False, uri=bool(uri)
+    )
     try:
-        _settle(connection, path)
+        _settle(connection, path, write=not uri)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _settle(connection: sqlite3.Connection, path: Path) -> None:
+def _settle(connection: sqlite3.Connection, path: Path, *, write: bool) -> None:
     """Make the tables, or see that they are ours. Raises sqlite3.DatabaseError for a damaged file, StoreError for another's."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -110,9 +143,12 @@ def _settle(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(
             f"state.database: {path}: has version {version}, and this sipsensor writes {VERSION}; move it away, or name another"
         )
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
+    if write:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
     if not made:
+        if not write:
+            raise StoreError(f"state.database: {path}: is empty")
         connection.executescript(
             f"BEGIN; {_SCHEMA} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
         )

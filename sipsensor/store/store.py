@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sipsensor.decide.ledger import Held
 from sipsensor.model import NANOSECONDS
-from sipsensor.store.database import StoreError, failed, opened
+from sipsensor.store.database import StoreError, UnwritableError, failed, opened, readable
 
 SEED_BYTES = 16
 LEDGER = "ledger"
@@ -58,14 +58,24 @@ class Past(NamedTuple):
 class Store:
     """The database at ``path``. Cuts that are over stay in its history for ``history`` seconds.
 
-    Raises StoreError where it cannot be used. ``notice`` is a line for the operator where a damaged one was set aside, else "".
+    A new one gets ``seed`` as its key. ``at_least_read``: where it cannot be written it is read all the same; writing raises then.
+    Raises StoreError where it cannot be used. ``notice`` is a line for the operator: a damaged one was set aside, or it can only be read.
     """
 
-    def __init__(self, path: str | Path, history: int = 28 * 86400) -> None:
+    def __init__(
+        self, path: str | Path, history: int = 28 * 86400, seed: bytes | None = None, *, at_least_read: bool = False
+    ) -> None:
         self.path = Path(path)
         self._history = history * NANOSECONDS
-        self._connection, self.notice = opened(self.path)
-        self.seed = self._seed()
+        try:
+            self._connection, self.notice = opened(self.path)
+            self.seed = self._seed(seed or os.urandom(SEED_BYTES))
+        except UnwritableError as error:
+            found = readable(self.path) if at_least_read else None
+            if found is None:
+                raise
+            self._connection, self.notice = found, f"{error}; what it holds is read"
+            self.seed = self._seed(None)
 
     def entries(self, table: str, now: int) -> list[Entry]:
         """What a table held when it was written last, without what ran out. Raises StoreError."""
@@ -137,11 +147,13 @@ class Store:
         """Give the file back; a second call is harmless."""
         self._connection.close()
 
-    def _seed(self) -> bytes:
-        """The key of the hashes: without it no key in here means anything."""
-        with self._transaction():
-            self._connection.execute("INSERT OR IGNORE INTO facts VALUES ('seed', ?)", (os.urandom(SEED_BYTES),))
-            (seed,) = self._connection.execute("SELECT value FROM facts WHERE name = 'seed'").fetchone()
+    def _seed(self, new: bytes | None) -> bytes:
+        """The key of the hashes: without it no key in here means anything. ``new`` is that of one that has none yet."""
+        if new is not None:
+            with self._transaction():
+                self._connection.execute("INSERT OR IGNORE INTO facts VALUES ('seed', ?)", (new,))
+        with self._told():
+            (seed,) = self._connection.execute("SELECT value FROM facts WHERE name = 'seed'").fetchone() or (None,)
         if not isinstance(seed, bytes) or len(seed) != SEED_BYTES:
             raise StoreError(f"state.database: {self.path}: its key is damaged; move the file away")
         return seed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from sipsensor.live.memory import Facts, Memory, seed_of
 from sipsensor.model import NANOSECONDS, Mode, Standing
 from sipsensor.store import Store, StoreError
 from sipsensor.track import standing
+from tests.support.disks import SmallDisk, small_disk
 from tests.support.packets import wide
 
 HOUR = 3600 * NANOSECONDS
@@ -222,14 +224,21 @@ def test_a_database_that_cannot_be_had_costs_only_the_memory(
 ) -> None:
     (tmp_path / "file").touch()
     machine = Machine(replace(settings, state=StateSettings(str(tmp_path / "file" / "state.db"))), monkeypatch)
-    assert machine.seed is None
     machine.know()
     machine.look()
     assert Element("blocked4", CUT) in machine.elements
-    assert machine.said[0].endswith("; nothing outlives this run")
+    assert machine.said[0].endswith("; until then nothing outlives the sensor")
+    (tmp_path / "file").unlink()
+    machine.keeping._due = 0
+    machine.look()
+    assert machine.said[-1] == f"state.database: {tmp_path}/file/state.db: is written again"
+    seed = machine.seed
+    machine.engine.ledger.table.clear()
+    machine.memory.load(seed)
+    assert len(list(machine.engine.ledger.cuts(time.time_ns()))) == 1
 
 
-def test_keys_are_not_written_into_another_database(machine: Machine, tmp_path: Path) -> None:
+def test_a_database_that_was_deleted_is_made_anew_with_all_that_is_known(machine: Machine, tmp_path: Path) -> None:
     machine.know()
     machine.look()
     machine.keeping._failed(StoreError("gone"))
@@ -238,7 +247,25 @@ def test_keys_are_not_written_into_another_database(machine: Machine, tmp_path: 
     machine.keeping._due = 0
     machine.engine.ledger.spare(5, time.time_ns())
     machine.look()
-    assert machine.said[-1].startswith(f"state.database: {tmp_path}/state.db: was made anew; ")
+    machine.look()
+    assert machine.said[-1] == f"state.database: {tmp_path}/state.db: is written again"
+    machine.restart()
+    assert len(list(machine.engine.ledger.cuts(time.time_ns()))) == 1
+    assert machine.engine.ledger.spared.get(5, time.time_ns()) is not None
+
+
+def test_keys_are_not_written_into_another_database(machine: Machine, tmp_path: Path) -> None:
+    machine.know()
+    machine.look()
+    machine.keeping._failed(StoreError("gone"))
+    for file in tmp_path.iterdir():
+        file.unlink()
+    Store(tmp_path / "state.db").close()
+    machine.keeping._due = 0
+    machine.engine.ledger.spare(5, time.time_ns())
+    machine.look()
+    assert machine.said[-1].startswith(f"state.database: {tmp_path}/state.db: is of another sensor; ")
+    machine.memory.close()
     assert Store(tmp_path / "state.db").entries("spared", time.time_ns()) == []
     assert Element("blocked4", CUT) in machine.elements
 
@@ -323,3 +350,61 @@ def test_a_clock_that_is_set_back_later_is_followed(machine: Machine, monkeypatc
     timeouts = [int(text) for text in re.findall(r"timeout (\d+)s", "".join(machine.scripts))]
     assert timeouts
     assert max(timeouts) <= 3600
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "disk") as made:
+        yield made
+
+
+def test_a_disk_that_fills_up_is_said_once_and_all_is_written_when_there_is_room(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, disk: SmallDisk
+) -> None:
+    machine = Machine(replace(settings, state=StateSettings(str(disk.path / "state.db"))), monkeypatch)
+    machine.look()
+    disk.fill()
+    machine.know()
+    now = time.time_ns()
+    for key in range(1, 2000):
+        machine.engine.ledger.spare(key, now)
+    for _ in range(3):
+        machine.keeping._due = 0
+        machine.look()
+    assert len(machine.said) == 1
+    assert machine.said[0].startswith(f"state.database: {disk.path}/state.db: ")
+    assert "make room" in machine.said[0]
+    assert machine.memory.facts.store_errors >= 3
+    assert Element("blocked4", CUT) in machine.elements
+    disk.make_room()
+    machine.keeping._due = 0
+    machine.look(20)
+    assert machine.said[1:] == [f"state.database: {disk.path}/state.db: is written again"]
+    before = machine.engine.ledger
+    machine.restart()
+    assert sorted(machine.engine.ledger.spared.entries(now)) == sorted(before.spared.entries(now))
+    assert len(list(machine.engine.ledger.cuts(now))) == 1
+
+
+def test_a_sensor_that_starts_on_a_full_disk_knows_what_the_last_one_knew(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, disk: SmallDisk
+) -> None:
+    machine = Machine(replace(settings, state=StateSettings(str(disk.path / "state.db"))), monkeypatch)
+    machine.know()
+    machine.look()
+    machine.keeping.close()
+    seed = machine.seed
+    disk.fill()
+    machine = Machine(machine.settings, monkeypatch)
+    assert machine.seed == seed
+    assert len(list(machine.engine.ledger.cuts(time.time_ns()))) == 1
+    assert machine.said[0].endswith("make room there, if the disk is sound; what it holds is read")
+    machine.look()
+    assert Element("blocked4", CUT) in machine.elements
+    disk.make_room()
+    machine.keeping._due = 0
+    machine.engine.ledger.spare(5, time.time_ns())
+    machine.look()
+    assert machine.said[-1].endswith("is written again")
+    machine.restart()
+    assert machine.engine.ledger.spared.get(5, time.time_ns()) is not None
