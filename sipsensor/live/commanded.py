@@ -100,7 +100,7 @@ def describe(held: Held, ledger: Ledger, evidence: Evidence) -> dict[str, Any]:
         "since": seconds(held.since),
         "until": seconds(held.until),
         "times": held.times,
-        "kernel": bool(held.kernel),
+        "kernel_may_drop": bool(held.kernel),
     }
 
 

@@ -46,7 +46,7 @@ class Desired:
         self._spared_texts: tuple[str, ...] = ()
         self._spared: tuple[Network, ...] = ()
         self._cuts: dict[int, _Cut] = {}
-        self._trusted: dict[int, tuple[int, tuple[Element, Element]]] = {}
+        self._trusted: dict[int, tuple[int, Network, tuple[Element, Element]]] = {}
         self._changes = self._due = 0
         self._asked: tuple[object, ...] = ()
         self._found: Mapping[Element, int] = {}
@@ -74,7 +74,7 @@ class Desired:
             if until and len(numbers) == len(standing.Held._fields):
                 found = standing.Held(*numbers)
                 if found.standing == Standing.TRUSTED and not found.behind:
-                    self._trusted[key] = until, _trusted(found)
+                    self._trusted[key] = until, ip_network(_address(found.address)), _trusted(found)
 
     def elements(self, now: int, *, block: bool) -> Mapping[Element, int]:
         """What should be held, and until when: the very same mapping as before while nothing of it changed. ``block`` False: nobody is
@@ -87,23 +87,29 @@ class Desired:
             found = {
                 element: until for element, until in self._all(now, block=block).items() if until - now >= _SHORTEST
             }
-            self._due = min(found.values(), default=now + _SHORTEST) - _SHORTEST + 1
+            ends = (*found.values(), *(until + _SHORTEST - 1 for until in self.bans.values() if until > now))
+            self._due = min(ends, default=now + _SHORTEST) - _SHORTEST + 1
             self._found = found
         return self._found
 
     # --- inside
 
     def _all(self, now: int, *, block: bool) -> dict[Element, int]:
-        found: dict[Element, int] = self._blocked(now) if block else {}
-        for until, elements in self._trusted.values():
+        parsed = ((ip_network(text, strict=False), until) for text, until in self.bans.items()) if block else ()
+        banned = {network: until for network, until in parsed if until > now}
+        found = self._blocked(banned) if block else {}
+        lengths = {(network.version, network.prefixlen) for network in banned}
+        for until, network, elements in self._trusted.values():
+            # The trusted are looked up first: whom the operator banned would keep his place in their queue.
+            if network in banned or any(around in banned for around in _around(network, lengths)):
+                continue
             for element in elements:  # a host has as many ports as phones
                 found[element] = max(until, found.get(element, 0))
         return found
 
-    def _blocked(self, now: int) -> dict[Element, int]:
+    def _blocked(self, banned: Mapping[Network, int]) -> dict[Element, int]:
         """No network inside another: a set of intervals takes none that overlap."""
-        parsed = ((ip_network(text, strict=False), until) for text, until in self.bans.items())
-        bans = {network: until for network, until in parsed if until > now and not self._is_spared(network)}
+        bans = {network: until for network, until in banned.items() if not self._is_spared(network)}
         lengths = {(network.version, network.prefixlen) for network in bans}
         found = {
             cut.element: cut.until
@@ -122,7 +128,7 @@ class Desired:
     def _expire(self, now: int) -> None:
         for key in [key for key, cut in self._cuts.items() if cut.until <= now]:
             del self._cuts[key]
-        for key in [key for key, (until, _) in self._trusted.items() if until <= now]:
+        for key in [key for key, (until, *_) in self._trusted.items() if until <= now]:
             del self._trusted[key]
 
 

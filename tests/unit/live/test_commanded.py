@@ -22,7 +22,7 @@ def test_a_cut_in_words_that_json_can_write() -> None:
         "since": site.now,
         "until": site.now + 1,
         "times": 2,
-        "kernel": False,
+        "kernel_may_drop": False,
     }
 
 

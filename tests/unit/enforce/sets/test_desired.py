@@ -115,3 +115,30 @@ def test_a_ban_that_ran_out_uncovers_what_is_in_it() -> None:
     made.bans = {"198.51.100.0/24": NOW + 5 * NANOSECONDS}
     made.told("ledger", 1, MEMORY, cut("198.51.100.9"))
     assert set(made.elements(NOW + 5 * NANOSECONDS, block=True)) == {Element("blocked4", "198.51.100.9")}
+
+
+@pytest.mark.parametrize("ban", ["192.0.2.77/32", "192.0.2.0/24"])
+def test_who_is_banned_by_order_is_not_trusted_by_the_kernel_until_the_ban_ends(ban: str) -> None:
+    made = desired()
+    made.told("standing", 1, LATER, who("192.0.2.77", 5062))
+    made.told("standing", 2, LATER, who("198.51.100.7", 5062))
+    others = {Element("trusted4", "198.51.100.7 . 5062"), Element("trusted_hosts4", "198.51.100.7")}
+    his = {Element("trusted4", "192.0.2.77 . 5062"), Element("trusted_hosts4", "192.0.2.77")}
+    end = NOW + 60 * NANOSECONDS
+    made.bans = {ban: end}
+    assert {one for one in made.elements(NOW, block=True) if one.set.startswith("trusted")} == others
+    assert {one for one in made.elements(NOW, block=False) if one.set.startswith("trusted")} == others | his
+    assert {one for one in made.elements(end, block=True) if one.set.startswith("trusted")} == others | his
+    made.bans = {ban: LATER}
+    assert his.isdisjoint(made.elements(NOW, block=True))
+    made.bans = {}
+    assert set(made.elements(NOW, block=True)) == others | his
+
+
+def test_a_ban_that_the_kernel_cannot_hold_takes_the_trusted_out_as_well() -> None:
+    made = desired("192.0.2.1/32")
+    made.told("standing", 1, LATER, who("192.0.2.77"))
+    end = NOW + 60 * NANOSECONDS
+    made.bans = {"192.0.2.0/24": end}
+    assert made.elements(NOW, block=True) == {}
+    assert len(made.elements(end, block=True)) == 2
