@@ -187,7 +187,7 @@ class Numbers:
         yield one("gauge", "uninspected_reckoned", doc, page[Number.RECKONED])
         unjudged = [((*name, "accept"), count) for name, count in _of(page, LaneNumber.UNJUDGED_ACCEPTED)]
         unjudged += [((*name, "drop"), count) for name, count in _of(page, LaneNumber.UNJUDGED_DROPPED)]
-        doc = "Packets that waited for a sensor that hung, and were answered unjudged"
+        doc = "Packets that waited for a sensor that hung, or were dropped while one bound its queue: answered unjudged"
         yield Series("counter", "unjudged_packets", doc, unjudged, ("queue", "answer"))
         doc = (
             "Packets of strangers above queue.stranger_rate, or new connections above what connection tracking can hold"

@@ -50,7 +50,7 @@ class LaneNumber(IntEnum):
     UNJUDGED_ACCEPTED = 9
     """Supervisor: packets that waited for a hung sensor and were accepted unjudged."""
     UNJUDGED_DROPPED = 10
-    """Supervisor: the same, dropped."""
+    """Supervisor: the same, dropped. Before the sensor serves, itself: what it dropped while it bound its queue (``failure.on_death``)."""
     STUCK_ACCEPTED = 11
     """Supervisor: of those accepted unjudged, the ones that the sensor had received already."""
     STUCK_DROPPED = 12

@@ -20,12 +20,10 @@ def kernel_plan(settings: Settings, trusted: Sequence[str] = ()) -> KernelPlan:
     In observe mode the rules never drop: neither above the rate nor while the sensor is dead. Raises ConfigError when an interface that
     is needed does not exist, or cannot be found by the routes.
     """
-    network, queue, failure = settings.network, settings.queue, settings.failure
-    observe = settings.mode is Mode.OBSERVE
+    network, queue = settings.network, settings.queue
     gateway = network.placement is Placement.GATEWAY
     # Only where somebody is named: on a host, public addresses alone must not take the place of "every own address".
     protected = (*network.protected, *network.public) if network.protected else ()
-    overflow = Fallback.ACCEPT if observe else failure.on_full[0]
     return KernelPlan(
         placement="gateway" if gateway else "host",
         queue=queue.first,
@@ -35,14 +33,23 @@ def kernel_plan(settings: Settings, trusted: Sequence[str] = ()) -> KernelPlan:
         trusted=(*settings.trust.allowlist, *(text for text in trusted if text not in settings.trust.allowlist)),
         bypass=(accepts_unserved(settings, Lane.STRANGERS), accepts_unserved(settings, Lane.TRUSTED)),
         rate=queue.stranger_rate,
-        overflow="accept" if overflow is Fallback.ACCEPT else "drop",
+        overflow="accept" if accepts_unjudged(settings, Lane.STRANGERS) else "drop",
         mark=queue.mark,
     )
 
 
 def accepts_unserved(settings: Settings, lane: Lane) -> bool:
     """Whether packets of a lane pass while nobody serves its queue: always in observe mode, else by ``failure.on_death``."""
-    return settings.mode is Mode.OBSERVE or settings.failure.on_death[lane] is Fallback.ACCEPT
+    return _accepts(settings, settings.failure.on_death[lane])
+
+
+def accepts_unjudged(settings: Settings, lane: Lane) -> bool:
+    """Whether packets of a lane pass that cannot be judged in time: always in observe mode, else by ``failure.on_full``."""
+    return _accepts(settings, settings.failure.on_full[lane])
+
+
+def _accepts(settings: Settings, fallback: Fallback) -> bool:
+    return settings.mode is Mode.OBSERVE or fallback is Fallback.ACCEPT
 
 
 def _quotable(names: tuple[str, ...]) -> tuple[str, ...]:

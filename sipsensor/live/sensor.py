@@ -18,15 +18,16 @@ from pathlib import Path
 
 from sipsensor.app import build_engine
 from sipsensor.config.errors import ConfigError
-from sipsensor.config.settings import Fallback, Placement, Settings
+from sipsensor.config.settings import Placement, Settings
 from sipsensor.export.metrics import Endpoint, MetricsError
 from sipsensor.fastpath import examine, ranges
 from sipsensor.live.link import Link
 from sipsensor.live.memory import Facts, Memory, seed_of
 from sipsensor.live.outlets import Outlets
 from sipsensor.live.page import INSIDE_MOST, Lane, LaneNumber, Number, Page, State
+from sipsensor.live.plan import accepts_unjudged, accepts_unserved
 from sipsensor.live.serving import serve_control, serve_metrics
-from sipsensor.model import Arrival, Mode
+from sipsensor.model import Arrival
 from sipsensor.sources import pump as pumps
 from sipsensor.sources.interfaces import inside_interfaces, loopback, own_addresses
 from sipsensor.sources.nfqueue import BoundQueue, QueueError, QueueThread
@@ -172,7 +173,13 @@ class Sensor:
     def _bind(self, lane: Lane, edges: ExitStack) -> BoundQueue:
         settings = self.settings
         length = (settings.queue.length, settings.queue.trusted_length)[lane]
-        queue = BoundQueue(settings.queue.first + lane, length, fail_open=accepts_unjudged(settings, lane))
+        queue = BoundQueue(
+            settings.queue.first + lane,
+            length,
+            fail_open=accepts_unjudged(settings, lane),
+            accept_early=accepts_unserved(settings, lane),
+        )
+        self.page.lane(lane)[LaneNumber.UNJUDGED_DROPPED] += queue.dropped_early
         edges.callback(self._release, lane, queue)
         self.page.lane(lane)[LaneNumber.DESCRIPTOR] = queue.fd + 1
         return queue
@@ -277,8 +284,3 @@ class Sensor:
         return f"stopped after {sum(pump.packets for pump in of)} packets: " + ", ".join(
             words + [f"{count} {what}" for what, count in faults.items() if count]
         )
-
-
-def accepts_unjudged(settings: Settings, lane: Lane) -> bool:
-    """Whether packets of a lane that cannot be judged pass: always in observe mode, else by ``failure.on_full``."""
-    return settings.mode is Mode.OBSERVE or settings.failure.on_full[lane] is Fallback.ACCEPT

@@ -53,7 +53,7 @@ _GROWING = {
     "rules_put_back": "times that the kernel rules were damaged and put back in the last minute: {}",
     "uninspected": "packets that passed uninspected in the last minute: {}",
     "lost": "packets that the kernel dropped unseen in the last minute, because a queue or its socket was full: {}",
-    "unjudged": "packets that were answered unjudged in the last minute, because the sensor hung: {}",
+    "unjudged": "packets that were answered unjudged in the last minute, because the sensor hung or began: {}",
     "errors": "packets on which the engine failed in the last minute: {}",
     "failures": "exceptions beside the engine in the last minute (see the log): {}",
     "lost_writes": "events or recorded packets that could not be written in the last minute (see the disk): {}",

@@ -17,8 +17,8 @@ from sipsensor.live.child import SIGNALS, Child
 from sipsensor.live.keeper import Keeper
 from sipsensor.live.notify import Notifier
 from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number, Page, State
-from sipsensor.live.plan import accepts_unserved
-from sipsensor.live.sensor import Sensor, accepts_unjudged
+from sipsensor.live.plan import accepts_unjudged, accepts_unserved
+from sipsensor.live.sensor import Sensor
 from sipsensor.live.takeover import Accept, take_over
 from sipsensor.sources.nfqueue import state
 

@@ -15,7 +15,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,14 +58,16 @@ class BoundQueue:
     """A queue of this network namespace, bound and configured; `close` gives it back. Binding needs CAP_NET_ADMIN.
 
     ``number``: 0 to 65535. ``length``: packets that may wait. ``fail_open``: what does not fit is accepted instead of dropped.
+    ``accept_early``: so is what comes while the library sets the queue up, as what came until then; ``dropped_early`` counts the others.
     Raises QueueError when the module, the capability or the queue cannot be had.
     """
 
-    def __init__(self, number: int, length: int, *, fail_open: bool) -> None:
+    def __init__(self, number: int, length: int, *, fail_open: bool, accept_early: bool = True) -> None:
         self.number = number
+        self.dropped_early = 0
         self.early: list[bytes] = []
         """Datagrams that arrived before the queue was ready; the pump serves them first."""
-        self._queue = _bind(number, length)
+        self._queue = _bind(number, length, _pass if accept_early else self._drop_early)
         self.fd: int = self._queue.get_fd()
         try:
             _close_on_exec(self.fd)
@@ -74,6 +76,10 @@ class BoundQueue:
         except BaseException:
             self.close()
             raise
+
+    def _drop_early(self, packet: Any) -> None:  # noqa: ANN401
+        packet.drop()
+        self.dropped_early += 1
 
     def close(self) -> None:
         """Unbind. What still waits in the kernel is dropped by it, so take the rules away and let the pump run dry first."""
@@ -196,7 +202,7 @@ def owner(number: int) -> str | None:
     return f"another process (netlink port {port})"
 
 
-def _bind(number: int, length: int) -> Any:  # noqa: ANN401
+def _bind(number: int, length: int, answer: Callable[[Any], None]) -> Any:  # noqa: ANN401
     try:
         # Replay has to work on machines that lack the library.
         from netfilterqueue import NetfilterQueue  # noqa: PLC0415
@@ -205,7 +211,7 @@ def _bind(number: int, length: int) -> Any:  # noqa: ANN401
     queue = None
     try:
         queue = NetfilterQueue()
-        queue.bind(number, _pass, max_len=length)
+        queue.bind(number, answer, max_len=length)
     except OSError as error:
         del queue
         raise QueueError(_why(number, error)) from None

@@ -9,7 +9,8 @@ from sipsensor.config.errors import ConfigError
 from sipsensor.config.load import defaults
 from sipsensor.config.settings import Fallback, Placement, Settings
 from sipsensor.live import plan
-from sipsensor.live.plan import kernel_plan
+from sipsensor.live.page import Lane
+from sipsensor.live.plan import accepts_unjudged, accepts_unserved, kernel_plan
 from sipsensor.model import Mode
 
 
@@ -64,3 +65,14 @@ def test_an_interface_that_no_rule_can_name_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="no rule can name this interface") as caught:
         kernel_plan(settings(network={"placement": Placement.GATEWAY, "inside": (name,)}))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_what_passes_unjudged_is_as_it_was_set_and_in_observe_mode_everything(mode: Mode) -> None:
+    failure = {
+        "on_full": (Fallback.DROP, Fallback.ACCEPT),
+        "on_death": (Fallback.ACCEPT, Fallback.DROP),
+    }
+    made, observes = settings(mode, failure=failure), mode is Mode.OBSERVE
+    assert [accepts_unjudged(made, lane) for lane in Lane] == [observes, True]
+    assert [accepts_unserved(made, lane) for lane in Lane] == [True, observes]

@@ -64,12 +64,15 @@ class Kernel:
         self.happened: list[str] = []
         self.number = self.length = 0
         self.fail_open: bool | None = None
+        self.accept_early: bool | None = None
+        self.dropped_early = 0
 
-    def bind(self, number: int, length: int, *, fail_open: bool) -> Kernel:
+    def bind(self, number: int, length: int, *, fail_open: bool, accept_early: bool) -> Kernel:
         """The strangers' queue is this, the other one ``trusted``."""
         self.happened.append("bound")
         queue = self if number == FIRST else self.trusted
         queue.number, queue.length, queue.fail_open = number, length, fail_open
+        queue.accept_early, queue.dropped_early = accept_early, 0 if accept_early else 3
         return queue
 
     @cached_property
@@ -199,6 +202,20 @@ def test_each_queue_is_open_or_closed_as_its_setting_says(
     assert (kernel.trusted.number, kernel.trusted.length) == (5061, 7)
     assert kernel.fail_open is (strangers is Fallback.ACCEPT)
     assert kernel.trusted.fail_open is (trusted is Fallback.ACCEPT)
+
+
+@pytest.mark.parametrize("strangers", Fallback)
+@pytest.mark.parametrize("mode", Mode)
+def test_what_comes_while_a_queue_is_bound_is_answered_as_without_a_sensor(
+    kernel: Kernel, settings: Settings, strangers: Fallback, mode: Mode
+) -> None:
+    failure = FailureSettings(on_death=(strangers, Fallback.ACCEPT))
+    running = Started(replace(settings, mode=mode, failure=failure))
+    running.end()
+    drops = mode is Mode.ENFORCE and strangers is Fallback.DROP
+    assert (kernel.accept_early, kernel.trusted.accept_early) == (not drops, True)
+    page = running.sensor.page
+    assert [page.of(lane, LaneNumber.UNJUDGED_DROPPED) for lane in Lane] == [3 if drops else 0, 0]
 
 
 def test_both_queues_are_judged_and_counted_in_the_page(kernel: Kernel, settings: Settings) -> None:

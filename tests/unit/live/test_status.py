@@ -111,11 +111,11 @@ def test_a_keeper_that_does_not_look_is_trouble(watched: Watched) -> None:
         (LaneNumber.UNINSPECTED, "packets that passed uninspected in the last minute: 7"),
         (
             LaneNumber.UNJUDGED_ACCEPTED,
-            "packets that were answered unjudged in the last minute, because the sensor hung: 7",
+            "packets that were answered unjudged in the last minute, because the sensor hung or began: 7",
         ),
         (
             LaneNumber.UNJUDGED_DROPPED,
-            "packets that were answered unjudged in the last minute, because the sensor hung: 7",
+            "packets that were answered unjudged in the last minute, because the sensor hung or began: 7",
         ),
     ],
 )

@@ -123,18 +123,33 @@ def test_why_binding_failed(table: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "CAP_NET_ADMIN is missing" in nfqueue._why(5060, error)
 
 
-def test_what_comes_while_the_library_binds_passes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("accept", [True, False])
+def test_what_comes_while_the_library_binds_is_answered_at_once_and_what_dies_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+    accept: bool,  # noqa: FBT001
+) -> None:
     # It reads what it does not wait for, too: a packet behind its second setting would wait until the queue goes.
     answers: list[str] = []
+    ours, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
 
     class Library:
         def bind(self, number: int, callback: Callable[[object], None], max_len: int) -> None:
             assert (number, max_len) == (5060, 100)
             callback(SimpleNamespace(accept=lambda: answers.append("accept"), drop=lambda: answers.append("drop")))
 
+        def get_fd(self) -> int:
+            return ours.fileno()
+
+        def unbind(self) -> None:
+            answers.append("unbound")
+
     monkeypatch.setitem(sys.modules, "netfilterqueue", SimpleNamespace(NetfilterQueue=Library))
-    nfqueue._bind(5060, 100)
-    assert answers == ["accept"]
+    monkeypatch.setattr(nfqueue, "_configure", lambda *_, **__: None)
+    with ours, kernel:
+        queue = nfqueue.BoundQueue(5060, 100, fail_open=False, accept_early=accept)
+        queue.close()
+    assert answers == ["accept" if accept else "drop", "unbound"]
+    assert queue.dropped_early == (0 if accept else 1)
 
 
 def test_a_thread_that_fails_says_why_and_sets_its_event() -> None:
