@@ -17,12 +17,14 @@ from sipsensor.cli.main import NO
 def command(*, address: str, config_file: Path | None, socket: str | None, as_json: bool) -> None:
     """Lift every cut and ban of an address or a network, those of its accounts included.
 
-    It sticks: nothing of it is cut again for bans.grace, and budgets that were spent are whole again. Exit 1 when there was nothing
-    to lift, or a wider ban still stands.
+    It sticks: nothing of it is cut again for bans.grace, and budgets that were spent are whole again. An address whose network is
+    cut is let in for that time, and the rest of the network stays cut. Exit 1 when there was nothing to lift, or a wider ban still stands.
     """
     answer = asking.order(config_file, socket, "unban", {"address": address})
     asking.show(answer, _print, as_json=as_json)
-    if answer.get("still_banned") or not (answer.get("lifted") or answer.get("bans") or answer.get("under")):
+    if answer.get("still_banned") or not (
+        answer.get("lifted") or answer.get("bans") or (answer.get("under") and answer.get("spared_seconds"))
+    ):
         raise click.exceptions.Exit(NO)
 
 

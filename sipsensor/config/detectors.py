@@ -89,7 +89,7 @@ ABOUT = {
             5005: "the try; after half of the budget was seen refused, a cut of the source",
             5104: "the try; never a cut, because anybody could have sent it",
             5105: "the try of a stranger; whoever the account is known from goes on",
-            5205: "the try; eight sources cut in one network within an hour cut the network (rule 5901)",
+            5205: "the try; more than eight sources of one network that are cut within an hour cut the network (rule 5901)",
             5204: "nothing: it tells you to change a password that may have been guessed",
         },
         sources={

@@ -79,7 +79,8 @@ class Ladder:
     probe_longest: int = 55
     """… but no longer than this, so that a corrected password is in within a minute."""
     network: int = 8
-    """Sources of one network (IPv4 /24, IPv6 /48) that are cut within ``network_seconds`` before the network is."""
+    """Sources of one network (IPv4 /24, IPv6 /48) that are cut within ``network_seconds`` before the network is. Those of one
+    IPv6 /56 count as one: a customer has that many."""
     network_seconds: int = 3600
     grace: int = 3600
     """For which whom the operator unbanned is not cut again."""
@@ -148,6 +149,7 @@ class Ledger:
         """Networks that the operator banned, and until when."""
         self._ordered = ranges.Networks()
         self._networks = tables.RateTable(8192, [(self.ladder.network, self.ladder.network_seconds)])
+        self._customers = tables.SeenTable(8192, self.ladder.network_seconds)
 
     # --- while packets are judged
 
@@ -160,9 +162,17 @@ class Ledger:
         if observation.end.carrier and scope is not Scope.ACCOUNT:
             return []
         made = [self._cut(observation, SCOPES.index(scope), rule)]
-        if scope is Scope.SOURCE and self._networks.charge(_key(_NETWORK, observation), observation.ts):
+        if scope is Scope.SOURCE and self._is_one_too_many(observation):
             made.append(self._cut(observation, _NETWORK, MANY))
         return made
+
+    def _is_one_too_many(self, observation: Observation) -> bool:
+        """Of the sources of its network. One that is cut again and again is still one: nobody gets his neighbours cut by himself."""
+        end, now = observation.end, observation.ts
+        customer = observation.source_key if end.behind else observation.examined.prefix_key(False, 4, 7)  # noqa: FBT003
+        if self._customers.touch(int(customer), now):
+            return False
+        return bool(self._networks.charge(_key(_NETWORK, observation), now))
 
     def in_force(self, observation: Observation) -> InForce | None:
         """The cut that covers this request. A proven try for a cut account makes its cut last; one

@@ -105,7 +105,8 @@ class Orders:
             for network in orders:
                 ledger.withdraw(network)
             lifted = ledger.lift(keys, lambda address: self._keys.of(address).source, now)
-            if _is_one(aim) and (lifted or above):
+            spared = ledger.ladder.grace if lifted or (above and _is_one(aim)) else 0
+            if _is_one(aim) and spared:
                 ledger.spare(self._keys.of(aim.packed).source, now)
             self._forgive(lifted, now)
             said = [commanded.describe(held, ledger, self._sensor.outlets.evidence) for held in lifted[:LISTED_MOST]]
@@ -116,12 +117,11 @@ class Orders:
         commanded.tell(self._sensor, *events)
         if lifted or orders or above:
             self._say(peer, f"unbans {aim.text}: {len(lifted)} cuts and {len(orders)} bans lifted")
-        grace = ledger.ladder.grace if lifted or above else 0
         return {
             "network": aim.text,
             "lifted": said,
             "bans": [_text(network) for network in orders],
-            "spared_seconds": grace,
+            "spared_seconds": spared,
             "under": [lasting.network_text(held.address, Scope.NETWORK) for held in above],
             "still_banned": still,
         }

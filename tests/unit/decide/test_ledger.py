@@ -252,9 +252,64 @@ def test_many_cut_sources_of_one_network_are_its_cut() -> None:
 def test_an_ipv6_network_is_its_48() -> None:
     one = watched(Ladder(network=3))
     for number in range(4):
-        spray(one, f"2001:db8:9:{number}::1")
+        spray(one, f"2001:db8:9:{number}00::1")
     assert one.ask(Guest("1", src="2001:db8:9:ffff::1"))[0].reason is Reason.BANNED
     assert one.ask(Guest("1", src="2001:db8:a::1"))[0].verdict is Verdict.ACCEPT
+
+
+def test_one_customer_does_not_get_the_48_of_all_the_others_cut() -> None:
+    one = watched(Ladder(network=3))
+    for number in range(40):
+        assert [cut.scope for cut in spray(one, f"2001:db8:9:1{number:02}::1")] == [Scope.SOURCE]
+        one.now += 70  # the network has a budget of tries, too
+    assert one.ask(Guest("1", src="2001:db8:9:ffff::1"))[0].verdict is Verdict.ACCEPT
+
+
+def test_a_few_who_are_cut_again_and_again_do_not_get_their_neighbours_cut() -> None:
+    one = watched(Ladder(first=60, factor=1, network=8))
+    found = []
+    for _ in range(20):
+        found += [cut for number in range(8) for cut in spray(one, f"203.0.113.{number + 1}")]
+        one.now += 61
+    assert len(found) > 50
+    assert {cut.scope for cut in found} == {Scope.SOURCE}
+    assert one.ask(Guest("1", src="203.0.113.200"))[0].verdict is Verdict.ACCEPT
+
+
+def test_whom_the_operator_lets_in_is_in_while_his_network_stays_cut() -> None:
+    one = watched(Ladder(network=3))
+    for number in range(4):
+        spray(one, f"203.0.113.{number + 1}")
+    guest, neighbour = Guest("1", src="203.0.113.200"), Guest("1", src="203.0.113.201")
+    one.engine.ledger.spare(source_of(wide(guest.src)), one.ts)
+    assert one.register(guest).code == 200
+    assert one.ask(neighbour)[0].reason is Reason.BANNED
+    assert [held.kernel for held in cuts(one) if held.scope == SCOPES.index(Scope.NETWORK)] == [0]
+    one.now += one.engine.ledger.ladder.grace
+    assert one.ask(Guest("2", src=guest.src))[0].verdict is Verdict.ACCEPT
+
+
+def test_what_it_takes_to_get_a_network_cut() -> None:
+    """The figures of docs/threat-model.md: nine addresses that receive, seven wrong passwords from each."""
+    one = watched()
+    tries = 0
+    for number in range(9):
+        for name in range(30):
+            made = one.register(Guest(str(700 + name), src=f"203.0.113.{number + 1}"), right=False)
+            tries += 1
+            if any(decision.cuts for decision in made.decisions):
+                break
+    assert tries == 63
+    assert one.ask(Guest("1", src="203.0.113.200"))[0].reason is Reason.BANNED
+
+
+def test_forging_gets_no_network_cut() -> None:
+    """A nonce that went elsewhere, in the name of each address of a network."""
+    one = watched()
+    for number in range(1, 255):
+        for name in range(10):
+            one.ask(Guest(str(700 + name), src=f"203.0.113.{number}"), nonce="elsewhere")
+    assert cuts(one) == []
 
 
 def test_who_is_behind_a_proxy_is_cut_and_never_the_proxy() -> None:

@@ -203,6 +203,8 @@ def test_unban_of_one_address_leaves_the_cut_of_its_network_and_says_so(site: Co
     assert site.outside(message(), "203.0.113.77").reason is Reason.BANNED
     said = site.order("unban", address=STRANGER)
     assert (said["lifted"], said["under"], said["spared_seconds"]) == ([], ["203.0.113.0/24"], 3600)
+    part = site.order("unban", address="203.0.113.64/28")
+    assert (part["under"], part["spared_seconds"]) == (["203.0.113.0/24"], 0)
     assert not site.outside(message()).verdict
     assert site.outside(message(), "203.0.113.77").reason is Reason.BANNED
     assert site.order("why", about="203.0.113.77")["undo"] == ["sipsensor unban 203.0.113.0/24"]
