@@ -184,12 +184,14 @@ class Guessing:
         if observation.direction == Direction.OUTBOUND:
             request = observation.request
             return self._answered(observation, request) if request is not None and request.account else ()
-        if not observation.has_credentials or observation.repeats or observation.excused:
+        if not observation.has_credentials or observation.repeats:
             return ()
         for other in observation.also:
             found = self._also(observation, other)
             if found:
                 return found
+        if observation.excused:
+            return ()
         if observation.known and observation.stalled:
             return self._stalled(observation)
         if observation.proof != Proof.OWN:
@@ -254,10 +256,7 @@ class Guessing:
         over = table.charge(pair_key(other, observation.source_key), ts)
         if over:
             return _over(ACCOUNT, observation, over, (settings.account, settings.account_sustained))
-        over = self.sources.charge(observation.source_key, ts)
-        if over:
-            return _over(SPRAY, observation, over, (settings.source,))
-        return _over(EVERYWHERE, observation, self.accounts.charge(other, ts), (settings.account_everywhere,))
+        return (() if observation.known else self._name(observation, other)) or self._shared(observation, other)
 
     def _own(self, observation: Observation) -> Sequence[Alert]:
         """One account from one source, on his own nonce."""
@@ -266,7 +265,7 @@ class Guessing:
         table = self.blind if observation.blind else self.pairs
         over = table.charge(pair, ts)
         if not over:
-            call = pair ^ _call(observation)
+            call = pair ^ observation.call_key
             held = self.calls.get(call, ts)
             self.calls.put(call, ts, ts + self.settings.account.seconds * NANOSECONDS, (held[0] + 1 if held else 1,))
             return ()
@@ -285,37 +284,46 @@ class Guessing:
             if over:
                 # It was refused often enough before.
                 return _over(SPRAY, observation, over, (Limit(1, settings.source_names.seconds),), Scope.SOURCE)
-        if not observation.name_known and not self.named.touch(pair_key(observation.account_key, source), ts):
-            over = self.names.charge(source, ts)
-            if over:
-                self.named.forget(pair_key(observation.account_key, source))
-                scope = self._scope(observation, settings.source_names)
-                return _over(SPRAY, observation, over, (settings.source_names,), scope)
-        over = self.sources.charge(self._bucket(observation), ts)
+        if not observation.name_known:
+            found = self._name(observation, observation.account_key)
+        return found or self._shared(observation, observation.account_key)
+
+    def _name(self, observation: Observation, account: int) -> Sequence[Alert]:
+        """An account that the PBX never accepted, when this source tries it first."""
+        source, limit = observation.source_key, self.settings.source_names
+        named = pair_key(account, source)
+        if self.named.touch(named, observation.ts) or not self.names.charge(source, observation.ts):
+            return ()
+        self.named.forget(named)
+        return _over(SPRAY, observation, 1, (limit,), self._scope(observation, limit))
+
+    def _shared(self, observation: Observation, account: int) -> Sequence[Alert]:
+        """All that his source tries, then its network, then all who try this account."""
+        ts, settings = observation.ts, self.settings
+        over = self.sources.charge(self._bucket(observation, account), ts)
         if over:
             return _over(SPRAY, observation, over, (settings.source,), self._scope(observation, settings.source))
         over = self.networks.charge(self._network(observation), ts)
         if over:
             return _over(NETWORK, observation, over, (settings.network,))
-        return _over(
-            EVERYWHERE, observation, self.accounts.charge(observation.account_key, ts), (settings.account_everywhere,)
-        )
+        return _over(EVERYWHERE, observation, self.accounts.charge(account, ts), (settings.account_everywhere,))
 
     def _scope(self, observation: Observation, limit: Limit) -> Scope | None:
         """A source is cut where enough of its tries were seen to be refused, and more than it has accounts: an office is not."""
         refused = self.refused.level(observation.source_key, observation.ts)
         return Scope.SOURCE if refused >= max(limit.count // 2, observation.accounts_at + 1) else None
 
-    def _bucket(self, observation: Observation) -> int:
+    def _bucket(self, observation: Observation, account: int) -> int:
         """One of the buckets of a source: an office has more of them, in proportion to its good registrations."""
         settings = self.settings
         times = min(1 + observation.accounts_at // settings.office, settings.office_ceiling)
-        return int(observation.source_key ^ (observation.account_key % times))
+        return int(observation.source_key ^ (account % times))
 
     @staticmethod
     def _network(observation: Observation) -> int:
-        behind = observation.end.behind
-        return int(observation.source_key if behind else observation.examined.prefix_key(False, 3, 6))  # noqa: FBT003
+        if observation.end.behind:
+            return int(observation.source_key)
+        return int(observation.examined.prefix_key(observation.direction == Direction.OUTBOUND, 3, 6))
 
     # --- answers
 
@@ -327,16 +335,13 @@ class Guessing:
             if not request.known:
                 self.refused.charge(request.source, ts)
             return ()
-        if outcome == Outcome.REFUSED or request.taken:
+        if outcome == Outcome.REFUSED or request.taken or not observation.harmless:
             return ()
-        if not observation.harmless:
-            return ()
-        accepted = outcome == Outcome.ACCEPTED
         if request.proof != Proof.OWN:
             self._refund_unproven(request, pair, ts)
             return ()
         failures = self.refused.level(pair, ts)
-        accepted = accepted and bool(request.earned)
+        accepted = outcome == Outcome.ACCEPTED and bool(request.earned)
         self._refund(observation, request, self._tries(pair ^ request.call, ts) if accepted else 1)
         if not accepted or failures < _FAILURES:
             return ()
@@ -367,19 +372,12 @@ class Guessing:
         times = min(1 + observation.accounts_at // self.settings.office, self.settings.office_ceiling)
         self.sources.refund(source ^ (request.account % times), ts)
         self.accounts.refund(request.account, ts)
-        self.networks.refund(self._network_of_answer(observation), ts)
+        self.networks.refund(self._network(observation), ts)
         self.offenders.refund(source, ts)
-        if not request.name_known and request.earned and observation.outcome == Outcome.ACCEPTED:
+        named = pair_key(request.account, source)
+        if request.earned and observation.outcome == Outcome.ACCEPTED and self.named.seen(named, ts):
+            self.named.forget(named)
             self.names.refund(source, ts)
-
-    @staticmethod
-    def _network_of_answer(observation: Observation) -> int:
-        behind = observation.end.behind
-        return int(observation.source_key if behind else observation.examined.prefix_key(True, 3, 6))  # noqa: FBT003
-
-
-def _call(observation: Observation) -> int:
-    return int(observation.call_key)
 
 
 def _pairs(*limits: Limit, factor: int = 1) -> list[tuple[int, int]]:

@@ -1,12 +1,15 @@
+from collections.abc import Sequence
+
 import pytest
 
+from sipsensor.decide.ledger import SCOPES
 from sipsensor.decide.trust import Trust
 from sipsensor.fastpath.ranges import Networks
-from sipsensor.model import Direction, Observation, Reason, Verdict
+from sipsensor.model import Direction, Observation, Reason, Scope, Verdict
 from tests.support.engines import Watcher, always, rule
 from tests.support.packets import LINK_RAW, PBX, STRANGER, STRANGER6, datagram, message
 from tests.support.scanning import PLAIN
-from tests.support.site import Guest, Site, site
+from tests.support.site import Guest, Header, Site, site
 
 
 def exempt(allowlist: list[str], src: str, direction: Direction) -> bool:
@@ -135,6 +138,98 @@ def test_not_for_who_is_trusted_for_another_account_either() -> None:
     nonce = own_nonce(one, target)
     verdicts = [one.ask(target, "INVITE", uri="sip:112@pbx", nonce=nonce)[0].verdict for _ in range(100)]
     assert verdicts.count(Verdict.ACCEPT) == 10
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_nor_for_who_shares_the_address_of_a_known_phone(own: bool) -> None:  # noqa: FBT001
+    """Behind the same NAT, on a nonce of his own or on one that somebody else got."""
+    one = site(emergency=["112"])
+    assert one.register(Guest("201")).reached
+    mate = Guest("201", port=40_000)
+    nonce = own_nonce(one, mate if own else Guest("201", src="198.51.100.7"))
+    assert emergency(one, mate, nonce) == 10
+
+
+def test_nor_for_who_forges_the_known_phone_itself() -> None:
+    """Its address and port are no secret: without its nonce anybody could have sent it."""
+    one = site(emergency=["112"])
+    phone = Guest("201", call="its-own-call")
+    assert one.register(phone).reached
+    forged = Guest("201", call="another")
+    assert emergency(one, forged, own_nonce(one, Guest("201", src="198.51.100.7"))) == 10
+    assert emergency(one, forged, "made up") == 0
+    assert spared(one, phone, uri="sip:112@pbx", nonce=own_nonce(one, phone))
+
+
+def test_nor_beside_the_credentials_of_an_account_of_ones_own() -> None:
+    for account in ("400", "401", "402", "403"):  # whichever of the two is looked at first
+        one = site(emergency=["112"])
+        own = Guest(account)
+        assert one.register(own).reached
+        nonce = own_nonce(one, own)
+        beside = f'Digest username="{account}", realm="another", nonce="{nonce}", response="1"'
+        guest = Guest("201", name=account)
+        assert emergency(one, guest, nonce, extra=[("Authorization", beside)]) <= 10
+
+
+def emergency(one: Site, guest: Guest, nonce: str, extra: Sequence[Header] = ()) -> int:
+    """How many of many emergency calls with wrong credentials reach the PBX."""
+    reached = 0
+    for _ in range(100):
+        decision, number = one.ask(guest, "INVITE", uri="sip:112@pbx", nonce=nonce, extra=extra)
+        if not decision.effect:
+            reached += 1
+            one.answer(guest, number, 401, "INVITE", nonce="again")
+    return reached
+
+
+def test_no_limit_is_for_an_emergency_call_without_credentials() -> None:
+    one = site(emergency=["112"])
+    caller = Guest("201", port=5070)
+    for number in range(100):
+        one.ask(Guest(str(number), port=caller.port), "INVITE", uri="sip:100@pbx")
+    assert one.ask(caller, "INVITE", uri="sip:100@pbx")[0].reason is Reason.LIMIT
+    verdicts = [one.ask(caller, "INVITE", uri="sip:112@pbx")[0].verdict for _ in range(100)]
+    assert verdicts == [Verdict.ACCEPT] * 100
+
+
+def test_nor_is_the_cut_of_its_source() -> None:
+    one = site(emergency=["112"])
+    for number in range(20):
+        one.register(Guest(str(5000 + number)), right=False)
+    assert Scope.SOURCE in {SCOPES[held.scope] for _, held in one.engine.ledger.cuts(one.ts)}
+    caller = Guest("201", port=5070)
+    assert one.ask(caller, "INVITE", uri="sip:100@pbx")[0].reason is Reason.BANNED
+    verdicts = [one.ask(caller, "INVITE", uri="sip:112@pbx")[0].verdict for _ in range(100)]
+    assert verdicts == [Verdict.ACCEPT] * 100
+
+
+def test_what_a_trunk_sends_beside_its_own_credentials_is_a_guess() -> None:
+    one = site(trunks=[TRUNK])
+    reached = 0
+    for number in range(50):
+        guest = Guest(f"90{number}", src=TRUNK)
+        nonce = own_nonce(one, guest)
+        beside = f'Digest username="201", realm="another", nonce="{nonce}", response="1"'
+        decision, _ = one.ask(guest, nonce=nonce, extra=[("Authorization", beside)])
+        reached += not decision.effect
+    assert reached <= 10
+
+
+def test_credentials_in_a_trunks_name_are_spared_on_the_trunks_own_nonce_alone() -> None:
+    """Also where the account they are for was accepted from there, and whatever port they are sent from."""
+    one = site()
+    assert one.register(Guest("701", src=TRUNK)).reached
+    one.engine.policy.trust.trunks = Networks([TRUNK])
+    foreign = own_nonce(one, Guest("701", src="203.0.113.66"), "REGISTER")
+    reached = 0
+    for number in range(100):
+        decision, asked = one.ask(Guest("701", src=TRUNK, port=4000 + number), nonce=foreign)
+        if not decision.effect:
+            reached += 1
+            one.answer(Guest("701", src=TRUNK, port=4000 + number), asked, 401, nonce="again")
+    assert reached == 10
+    assert not list(one.engine.ledger.cuts(one.ts))
 
 
 def test_the_operator_trusts_and_takes_it_back() -> None:

@@ -107,6 +107,39 @@ def test_a_call_that_is_refused_makes_no_provider() -> None:
     assert names(one, 300, method="INVITE", code=403) == 20
 
 
+@pytest.mark.parametrize("code", [483, 486, 500, 603])
+def test_a_call_that_came_to_nothing_buys_no_names(code: int) -> None:
+    """Whoever wants it gets such an answer: a call that may go over no further hop (RFC 3261 16.3), say."""
+    one = enumeration()
+    caller = Guest("zz", src=ATTACKER)
+    _, asked = one.ask(caller, "INVITE")
+    one.answer(caller, asked, code, "INVITE")
+    reached = 0
+    for number in range(300):
+        guest = Guest(str(1000 + number), src=ATTACKER)
+        decision, asked = one.ask(guest, "INVITE")
+        if decision.verdict is Verdict.ACCEPT:
+            reached += 1
+            one.answer(guest, asked, 401, "INVITE", nonce="n")
+    assert 19 <= reached <= 20
+
+
+def test_a_call_with_credentials_makes_no_provider() -> None:
+    """He has an account, and calls in its name alone."""
+    one = enumeration()
+    assert one.register(Guest("555", src=ATTACKER), method="INVITE").code == 200
+    assert names(one, 300, method="INVITE", code=401) == 20
+
+
+def test_a_provider_whose_calls_ring_is_not_limited_while_all_strangers_are() -> None:
+    one = enumeration()
+    provider = {"src": "198.51.100.44", "method": "INVITE"}
+    assert names(one, 1, start=49_000, code=180, **provider) == 1
+    assert sum(names(one, 1, start=1000 + number, port=2000 + number) for number in range(200)) == 100
+    for number, code in enumerate([180, 183, 200, 486, 480, 404, 603] * 30):
+        assert names(one, 1, start=49_001 + number, code=code, **provider) == 1
+
+
 def test_retransmissions_are_free_and_a_dropped_name_stays_dropped() -> None:
     one = enumeration(sender=Limit(1, 3600))
     for _ in range(11):

@@ -3,6 +3,7 @@ import pytest
 from sipsensor.decide.ledger import SCOPES
 from sipsensor.detect.guessing import ACCOUNT, EVERYWHERE, NETWORK, SPRAY, SUCCESS, UNPROVEN, Guessing, GuessingSettings
 from sipsensor.model import Limit, Reason, Scope, Verdict
+from tests.support.packets import response
 from tests.support.site import Guest, Site, site
 
 ATTACKER, OFFICE = "203.0.113.66", "203.0.113.99"
@@ -283,6 +284,133 @@ def test_a_pbx_that_answers_nobody_makes_no_burst_free_and_costs_its_phones_noth
     assert not any(decision.cuts for decision in decisions)
     one.answer(phone, number, 401, nonce="own")
     assert all(one.register(phone).reached for _ in range(20))
+
+
+# --- what is not earned gives nothing back ---------------------------------------------------------------------------------------
+
+
+def own_nonce(one: Site, guest: Guest) -> str:
+    """A nonce that went to him alone, for a registration of his."""
+    _, number = one.ask(guest)
+    nonce = f"own-{number}"
+    one.answer(guest, number, 401, nonce=nonce)
+    return nonce
+
+
+@pytest.mark.parametrize(("method", "code"), [("INVITE", 483), ("INVITE", 200), ("INVITE", 180), ("OPTIONS", 200)])
+def test_an_acceptance_that_looked_at_no_credentials_gives_no_guess_back(method: str, code: int) -> None:
+    """The PBX never asked this request for credentials: whatever stands in it, it may take it all the same."""
+    one = guessing()
+    guest = Guest(src=ATTACKER, call="one-call")
+    reached, nonce = 0, ""
+    for minute in range(1440):
+        one.now += 60
+        if minute % 50 == 0:
+            nonce = own_nonce(one, guest)
+        decision, number = one.ask(guest, nonce=nonce)
+        if not decision.effect:
+            reached += 1
+            one.answer(guest, number, 401, nonce="again")
+        if minute % 3 == 2:
+            decision, number = one.ask(guest, method, nonce=nonce, extra=(), uri="sip:100@pbx")
+            if not decision.effect:
+                one.answer(guest, number, code, method)
+    assert 10 <= reached <= 20
+
+
+def test_nor_does_it_give_a_name_back() -> None:
+    one = guessing()
+    reached = 0
+    for number in range(50):
+        guest = Guest(str(1000 + number), src=ATTACKER, call=f"call-of-{number}")
+        nonce = own_nonce(one, guest)
+        for method, code in (("REGISTER", 401), ("INVITE", 200)):
+            decision, asked = one.ask(guest, method, nonce=nonce, extra=())
+            reached += not decision.effect and method == "REGISTER"
+            if not decision.effect:
+                one.answer(guest, asked, code, method, nonce="again" if code == 401 else "")
+    assert reached == 6
+
+
+def test_one_right_password_in_many_requests_at_once_gives_one_name_back() -> None:
+    """Each is accepted, and one name was charged for all: the rest would be names to guess at."""
+    one = guessing()
+    own = Guest("777", src=ATTACKER, call="one-call")
+    nonce = own_nonce(one, own)
+    asked = [one.ask(own, nonce=nonce) for _ in range(8)]
+    assert not any(decision.effect for decision, _ in asked)
+    others = [Guest(str(number), src=ATTACKER) for number in range(1000, 1050)]
+    assert sum(tries(one, 1, other) for other in others[:5]) == 5
+    for _, number in asked:
+        one.answer(own, number, 200, extra=[("Contact", "<sip:x@203.0.113.9>;expires=3600")])
+    assert sum(tries(one, 1, other) for other in others[5:]) == 1
+
+
+def test_nobody_is_cut_for_credentials_on_a_challenge_that_a_foreign_pbx_made() -> None:
+    """A call forged in somebody's name to a callee of the forger's own: what he answers, our PBX hands on to him who is named."""
+    one = guessing()
+    victim, forger = Guest("301", src="198.51.100.77"), "203.0.113.1"
+    assert one.register(victim).reached
+    _, number = one.ask(victim, "INVITE", uri="sip:forger@elsewhere")
+    challenge = response(401, "x", extra=[("WWW-Authenticate", 'Digest realm="x", nonce="evil"')])
+    one.outside(challenge, forger)
+    one.answer(victim, number, 401, "INVITE", nonce="evil")
+    for account in ("301", *map(str, range(400, 460))):
+        assert stray(one, 15, Guest(account, src=victim.src), "evil") <= 10
+    assert not one.engine.ledger.table.fill
+    assert one.register(victim).reached
+
+
+# --- several accounts in one request ---------------------------------------------------------------------------------------------
+
+
+def several(one: Site, guest: Guest, others: list[str], header: str, nonce: str) -> bool:
+    """A wrong try with the guest's name and these others in one request. True when it reaches the PBX, which refuses it."""
+    texts = [f'Digest username="{other}", realm="r-{other}", nonce="{nonce}", response="00"' for other in others]
+    decision, number = one.ask(guest, nonce=nonce, extra=[(header, text) for text in texts])
+    if not decision.effect:
+        one.answer(guest, number, 401, nonce=f"{nonce}-again")
+    return not decision.effect
+
+
+@pytest.mark.parametrize("header", ["Authorization", "Proxy-Authorization"])
+@pytest.mark.parametrize("decoy", ["900", "901", "902", "903"])
+def test_each_account_in_one_request_is_charged(header: str, decoy: str) -> None:
+    """A new decoy for each try: which of the names is looked at first, is no matter."""
+    one = guessing(source=WIDE, source_names=WIDE)
+    guest = Guest("201", src=ATTACKER)
+    assert sum(several(one, guest, [f"{decoy}{n}"], header, own_nonce(one, guest)) for n in range(50)) == 10
+    assert tries(one, 20, Guest("201", src=ATTACKER, port=7000)) == 0
+
+
+@pytest.mark.parametrize("header", ["Authorization", "Proxy-Authorization"])
+def test_each_account_in_one_request_that_proves_nothing_is_charged(header: str) -> None:
+    one = guessing()
+    reached = sum(several(one, Guest(f"90{n}", src=ATTACKER), ["201"], header, "elsewhere") for n in range(50))
+    assert reached == 10
+    assert stray(one, 20, Guest("201", src="203.0.113.67")) == 0
+
+
+def test_names_beside_another_are_names_that_a_source_tries() -> None:
+    one = guessing()
+    guest, reached = Guest("900", src=ATTACKER), 0
+    for number in range(50):
+        reached += several(one, guest, [str(1000 + number)], "Authorization", own_nonce(one, guest))
+    assert reached <= 6
+
+
+def test_no_name_hides_behind_the_probe_of_another() -> None:
+    """Somebody who has an account is cut for it on purpose: what he may try now and then is his own password."""
+    one = guessing()
+    own = Guest("777", src=ATTACKER)
+    assert one.register(own).reached
+    own.port = 6000
+    tries(one, 12, own)
+    reached = 0
+    for _ in range(200):
+        one.now += 60
+        reached += several(one, own, ["201"], "Authorization", own_nonce(one, own))
+    assert reached <= 20 + 20 * 200 // 1440  # the day's budget, and what of it fills up meanwhile
 
 
 # --- success after failures ---------------------------------------------------------------------------------------------------

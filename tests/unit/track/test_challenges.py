@@ -61,6 +61,21 @@ def test_of_several_credentials_the_weakest_counts(challenges: Challenges) -> No
     assert proof(challenges, credentials("n1", "n9")) is Proof.NONE
 
 
+def test_a_nonce_that_a_foreign_pbx_made_proves_nobody_before_and_after_ours_hands_it_on(
+    challenges: Challenges,
+) -> None:
+    before, after = challenge("n1"), challenge("n2")
+    challenges.came(before)
+    sent(challenges, before)
+    sent(challenges, after)
+    challenges.came(after)
+    for nonce in ("n1", "n2"):
+        assert proof(challenges, credentials(nonce)) is Proof.SHARED
+        assert proof(challenges, credentials(nonce, of=OTHER)) is Proof.SHARED
+    challenges.came(challenge("n3"))
+    assert proof(challenges, credentials("n3")) is Proof.NONE
+
+
 def test_the_port_is_no_matter(challenges: Challenges) -> None:
     sent(challenges, challenge("n1"))
     behind_nat = EXAMINER.examine(packet(credentials("n1").payload, src=STRANGER))
