@@ -14,6 +14,7 @@ from sipsensor.export.events.build import Event
 from sipsensor.export.events.lasting import By, address_text, network_text
 from sipsensor.export.evidence import Evidence
 from sipsensor.live import clock
+from sipsensor.live.page import Page
 from sipsensor.model import NANOSECONDS
 
 Arguments = Mapping[str, object]
@@ -47,6 +48,7 @@ class Commanded(Protocol):
     """A live sensor that takes orders."""
 
     settings: Settings
+    page: Page
 
     @property
     def protected(self) -> Sequence[str]:

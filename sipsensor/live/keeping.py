@@ -66,6 +66,8 @@ class Keeping:
         self._due = self._expire_due = 0.0
         self._unwritten: dict[tuple[str, int], Change] = {}
         self._orders: list[Order] | None = None
+        self._fell: tuple[tuple[int, str] | None] | None = None
+        """What is still to be written of the safety net's fall."""
         self._told: tuple[object, ...] = ()
         self._resynced = False
 
@@ -130,6 +132,9 @@ class Keeping:
         if "mode" in message:
             self._mode = Mode(message["mode"])
             self._seed = bytes.fromhex(message.get("seed", ""))
+        if "fell" in message:
+            at, why = message["fell"]
+            self._fell = ((int(at), str(why)) if why else None,)
         if "ahead" in message:
             self._ahead = int(message["ahead"])
             self._generation = None  # what the sets hold was reckoned by another clock
@@ -155,6 +160,9 @@ class Keeping:
             if self._orders is not None:
                 store.keep_orders(self._orders, now)
                 self._orders = None
+            if self._fell is not None:
+                store.keep_fall(*self._fell)
+                self._fell = None
             if time.monotonic() >= self._expire_due:
                 self._expire_due = time.monotonic() + EXPIRE
                 store.expire(now)

@@ -23,8 +23,8 @@ _MOST = 1000
 """Datagrams that one look takes: the other side may send as fast as it can."""
 
 Message = dict[str, Any]
-"""One of: changes (a list), orders (a list), mode with seed (texts), ahead (nanoseconds), resync (true), trunks (a list of networks),
-facts (a list).
+"""One of: changes (a list), orders (a list), mode with seed (texts), ahead (nanoseconds), fell (time and text), resync (true),
+trunks (a list of networks), facts (a list).
 """
 
 

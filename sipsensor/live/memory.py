@@ -79,6 +79,9 @@ class Memory:
         self._orders: list[tuple[str, str, int]] | None = None
         self._mode = ""
         self._ahead = -1
+        self.fell: tuple[int, str] | None = None
+        """When (ns) and why the safety net fell, as long as nobody ordered to go on."""
+        self._fell_told: object = _NOTHING
         self._seed = b""
         self._loaded = False
 
@@ -96,6 +99,7 @@ class Memory:
         try:
             if store.seed == seed:  # else it was made anew meanwhile, and its keys are others
                 self._fill(store, now)
+                self.fell = store.fall()
                 self._loaded = True
                 for table in self._tables().values():
                     table.changes()  # the keeper is told all of it, table by table
@@ -130,6 +134,8 @@ class Memory:
             if store.seed != self._seed:
                 return
             store.write(entries, now, anew=True)
+            self._look_at_fall()
+            store.keep_fall(self.fell)
             store.keep_orders([Order(*order) for order in self._standing_orders()], now)
         except StoreError as error:
             self._say(str(error))
@@ -137,6 +143,11 @@ class Memory:
             store.close()
 
     # --- inside
+
+    def _look_at_fall(self) -> None:
+        why = self._engine.safety.tripped
+        if why != (self.fell[1] if self.fell else ""):
+            self.fell = (clock.now(), why) if why else None
 
     def _standing_orders(self) -> list[tuple[str, str, int]]:
         engine = self._engine
@@ -164,7 +175,7 @@ class Memory:
     def _hear(self, message: Mapping[str, object]) -> None:
         if message.get("resync"):
             self._anew = list(self._tables())
-            self._orders, self._mode, self._ahead = None, "", -1
+            self._orders, self._mode, self._ahead, self._fell_told = None, "", -1, _NOTHING
         trunks = message.get("trunks")
         if isinstance(trunks, list):
             networks = ranges.Networks(trunks)
@@ -197,6 +208,9 @@ class Memory:
         mode = self._engine.policy.mode.value
         if mode != self._mode and self._end.send({"mode": mode, "seed": self._seed.hex()}):
             self._mode = mode
+        self._look_at_fall()
+        if self.fell != self._fell_told and self._end.send({"fell": self.fell or [0, ""]}):
+            self._fell_told = self.fell
         for waiting in self._pending.values():
             while waiting:
                 batch = [*islice(waiting.values(), BATCH)]
@@ -209,5 +223,6 @@ class Memory:
             self._orders = orders
 
 
+_NOTHING = object()
 _ORDERS_MOST = 500
 """Orders that one datagram holds."""

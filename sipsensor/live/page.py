@@ -9,6 +9,8 @@ from __future__ import annotations
 import mmap
 from enum import IntEnum
 
+from sipsensor.model import Mode
+
 
 class Lane(IntEnum):
     """The two queues. The trusted one's number is the strangers' plus one."""
@@ -89,6 +91,10 @@ class Number(IntEnum):
     """Keeper: 1 where what passed uninspected can be reckoned (the kernel's counters of the queues may be read)."""
     INSIDE_COUNT = 42
     """Keeper: how many interfaces lead to the protected hosts; their numbers stand from ``INSIDE`` on."""
+    MODE = 43
+    """Sensor: the mode at run time, 1 observe, 2 enforce; 0 before the first."""
+    MODE_DEADLINE = 44
+    """Sensor: when enforce reverts to observe, in nanoseconds of the steady clock (the same in all processes); 0 when it does not."""
     INSIDE = 64
 
 
@@ -96,6 +102,12 @@ INSIDE_MOST = 64
 
 BACKENDS = ("unknown", "nftables", "iptables", "none")
 """What queues packets, by ``Number.BACKEND``."""
+
+
+_MODES = (None, Mode.OBSERVE, Mode.ENFORCE)
+_TEXT = 2048
+"""Where the one text begins: its length, then its bytes."""
+_TEXT_MOST = 1024
 
 
 class Page:
@@ -113,6 +125,27 @@ class Page:
 
     def __setitem__(self, number: Number, value: int) -> None:
         self.numbers[number] = value
+
+    @property
+    def mode(self) -> Mode | None:
+        """The mode at run time; None before the first sensor said it."""
+        return _MODES[self[Number.MODE]]
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        self[Number.MODE] = _MODES.index(mode)
+
+    @property
+    def tripped(self) -> str:
+        """Why the safety net fell; empty while it holds. Sensor."""
+        return self._memory[_TEXT + 8 : _TEXT + 8 + self.numbers[_TEXT // 8]].decode(errors="ignore")
+
+    @tripped.setter
+    def tripped(self, why: str) -> None:
+        text = why.encode()[:_TEXT_MOST]
+        self.numbers[_TEXT // 8] = 0
+        self._memory[_TEXT + 8 : _TEXT + 8 + len(text)] = text
+        self.numbers[_TEXT // 8] = len(text)
 
     def lane(self, lane: Lane) -> memoryview[int]:
         """The numbers of one lane, writable, by ``LaneNumber``."""

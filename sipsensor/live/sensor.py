@@ -26,6 +26,7 @@ from sipsensor.live.memory import Facts, Memory, seed_of
 from sipsensor.live.outlets import Outlets
 from sipsensor.live.page import INSIDE_MOST, Lane, LaneNumber, Number, Page, State
 from sipsensor.live.plan import accepts_unjudged, accepts_unserved
+from sipsensor.live.posture import Posture
 from sipsensor.live.serving import serve_control, serve_metrics
 from sipsensor.model import Arrival
 from sipsensor.sources import pump as pumps
@@ -72,6 +73,7 @@ class Sensor:
         )
         self.link = Link()
         self.memory = Memory(settings, self.engine, self.link.sensor, self.between_packets, self.say)
+        self.posture = Posture(self)
         self.loaded = time.time()
         self.started = 0.0
         self.pumps: dict[Lane, pumps.Pump] = {}
@@ -110,13 +112,14 @@ class Sensor:
         with ExitStack() as edges:
             self.outlets = Outlets(self.settings, self._own_record(), edges)
             self.memory.load(self._seed)
+            self.posture.resume(self.memory.fell)
             queues = {lane: self._bind(lane, edges) for lane in Lane}
             turns = pumps.Turns()
             self.pumps = {lane: self._make_pump(lane, queue, turns) for lane, queue in queues.items()}
             self._edges = edges
             self._endpoint = serve_metrics(self, edges, self.outlets.notices.append)
             self._serve_due = time.monotonic() + self.SERVE
-            serve_control(self, edges, self.outlets.notices.append)
+            serve_control(self, self.posture, edges, self.outlets.notices.append)
             threads = [QueueThread(pump, stop) for pump in self.pumps.values()]
             edges.callback(self._end, threads)
             # What was built so far lives as long as the process: the collector need not walk it while packets wait.
@@ -164,6 +167,7 @@ class Sensor:
 
     def _tick(self, now: int) -> None:
         self.engine.tick(now)
+        self.posture.keep()
         self._ticks += 1
         if self.outlets.events is not None and self._ticks % self.SETTLE == 0:
             self.outlets.events.tick(now)
@@ -210,6 +214,7 @@ class Sensor:
             if self._rotated:
                 self._rotated = False
                 self._reopen()
+            self.posture.tick()
             self._tell_notices()
             self.memory.look()
             self._follow_interfaces()

@@ -71,19 +71,17 @@ def serve_metrics(sensor: Live, edges: ExitStack, say: Callable[[str], object]) 
     return endpoint
 
 
-def serve_control(sensor: Served, edges: ExitStack, say: Callable[[str], object]) -> Server | None:
+def serve_control(sensor: Served, posture: Posture, edges: ExitStack, say: Callable[[str], object]) -> Server | None:
     """The socket of ``control.socket``; ``edges`` closes it, ``say`` tells the operator. Raises ControlError at the first start."""
     path = sensor.settings.control.socket
     if not path:
         return None
-    posture = Posture(sensor)
     watch = Watch(sensor)
 
     ticks = itertools.count(1)
 
     def tick() -> None:
         try:
-            posture.tick()
             if next(ticks) % FORGET == 0:
                 with sensor.between_packets():
                     sensor.outlets.evidence.tick(clock.now())

@@ -127,7 +127,7 @@ class Supervisor:
         whom = ", ".join(self._protected or settings.network.inside) or "this host"
         first, backend = settings.queue.first, BACKENDS[self.page[Number.BACKEND]]
         return (
-            f"version {__version__}, {settings.mode}, {settings.network.placement}, protects {whom}, "
+            f"version {__version__}, {self.page.mode or settings.mode}, {settings.network.placement}, protects {whom}, "
             f"queue {first} and {first + Lane.TRUSTED}, rules {backend}, metrics {settings.metrics.listen or 'off'}"
         )
 

@@ -127,6 +127,22 @@ class Store:
                 [(*order, min(before.get(order, now), order.until)) for order in orders],
             )
 
+    def fall(self) -> tuple[int, str] | None:
+        """When (ns) and why the safety net fell; None where it did not, or somebody ordered to go on since. Raises StoreError."""
+        with self._told():
+            row = self._connection.execute("SELECT value FROM facts WHERE name = 'fall'").fetchone()
+        at, _, why = row[0].decode(errors="replace").partition(" ") if row else ("", "", "")
+        return (int(at), why) if at.isdecimal() else None
+
+    def keep_fall(self, fall: tuple[int, str] | None) -> None:
+        """It fell, or nothing of the kind is left. Raises StoreError."""
+        with self._transaction():
+            if fall is None:
+                self._connection.execute("DELETE FROM facts WHERE name = 'fall'")
+            else:
+                value = f"{fall[0]} {fall[1]}".encode()
+                self._connection.execute("INSERT OR REPLACE INTO facts VALUES ('fall', ?)", (value,))
+
     def history(self, most: int = 1000) -> list[Past]:
         """The cuts of the last weeks, the newest first. Raises StoreError."""
         with self._told():

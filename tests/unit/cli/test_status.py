@@ -14,6 +14,7 @@ from sipsensor.cli.asking import span
 from sipsensor.cli.status import _latency
 from sipsensor.control.server import Server
 from sipsensor.live.page import Lane, LaneNumber, Number
+from sipsensor.live.posture import Posture
 from sipsensor.live.serving import serve_control
 from sipsensor.model import Table
 from tests.support.live import FakeSensor
@@ -32,7 +33,7 @@ def sensor(tmp_path: Path) -> FakeSensor:
 @pytest.fixture
 def socket(sensor: FakeSensor) -> Iterator[str]:
     with ExitStack() as edges:
-        assert serve_control(sensor, edges, print)
+        assert serve_control(sensor, Posture(sensor), edges, print)
         yield sensor.settings.control.socket
 
 

@@ -24,7 +24,7 @@ from sipsensor.live.keeping import Keeping
 from sipsensor.live.link import Link
 from sipsensor.live.memory import Facts, Memory, seed_of
 from sipsensor.model import NANOSECONDS, Mode, Standing
-from sipsensor.store import Store, StoreError
+from sipsensor.store import Change, Store, StoreError
 from sipsensor.track import standing
 from tests.support.disks import SmallDisk, small_disk
 from tests.support.packets import wide
@@ -36,6 +36,10 @@ CUT, PHONE = "203.0.113.9", "198.51.100.7"
 def words(address: str) -> tuple[int, int]:
     packed = wide(address)
     return int.from_bytes(packed[:8], "big"), int.from_bytes(packed[8:], "big")
+
+
+def fall_of(machine: Machine) -> tuple[int, str] | None:
+    return machine.memory.fell
 
 
 class Machine:
@@ -408,3 +412,43 @@ def test_a_sensor_that_starts_on_a_full_disk_knows_what_the_last_one_knew(
     assert machine.said[-1].endswith("is written again")
     machine.restart()
     assert machine.engine.ledger.spared.get(5, time.time_ns()) is not None
+
+
+def test_a_fall_of_the_safety_net_is_kept_until_somebody_orders_to_go_on(machine: Machine) -> None:
+    before = clock.now()
+    machine.engine.safety.tripped = "9 of 10 are gone"
+    machine.look(2)
+    machine.restart()
+    assert machine.memory.fell is not None
+    at, why = machine.memory.fell
+    assert before <= at <= clock.now()
+    assert why == "9 of 10 are gone"
+    machine.engine.safety.tripped = why
+    machine.look(2)
+    assert machine.memory.fell == (at, why)  # it fell once, however often it is started again
+    machine.memory.close()
+    machine.restart()
+    assert machine.memory.fell == (at, why)
+    machine.look(2)  # who resumed did not take it up: it was too long ago
+    machine.restart()
+    assert fall_of(machine) is None
+
+
+def test_a_new_keeper_blocks_nobody_before_it_knows_the_mode(machine: Machine) -> None:
+    machine.know()
+    machine.engine.policy.mode = Mode.OBSERVE
+    machine.look()
+    machine.keeping = Keeping(machine.settings, machine.link.keeper, machine.said.append)
+    machine.keeping.start(machine.stop)
+    machine.scripts.clear()
+    machine.look()
+    assert PHONE in "".join(machine.scripts)
+    assert CUT not in "".join(machine.scripts)
+    machine.keeping = Keeping(machine.settings, machine.link.keeper, machine.said.append)
+    held = ledger.Held(2, 5005, time.time_ns(), time.time_ns() + HOUR, 1, 0, 0, 0, 0, *words(CUT), 1)
+    machine.link.sensor.send({"changes": [Change("ledger", 11, time.time_ns() + HOUR, 0, held)]})
+    machine.keeping.look()
+    assert Element("blocked4", CUT) not in machine.elements
+    machine.engine.policy.mode = Mode.ENFORCE
+    machine.look()
+    assert Element("blocked4", CUT) in machine.elements

@@ -425,3 +425,48 @@ def test_everything_can_be_switched_off(kernel: Kernel, settings: Settings, tmp_
     assert kernel.judge(1, SCANNER) == DROP
     running.end()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sensor_after_another_goes_on_in_its_mode(kernel: Kernel, settings: Settings, tmp_path: Path) -> None:
+    page = Page()
+    page[Number.RESTARTS] = 1
+    page.mode, page.tripped = Mode.OBSERVE, "9 of 10 are gone"
+    running = Started(settings, page=page)
+    assert kernel.judge(1, SCANNER) == ACCEPT
+    assert running.sensor.engine.safety.tripped == "9 of 10 are gone"
+    running.end()
+    assert "observe from now on: the sensor was started again and goes on" in running.said
+    assert '"event_type":"mode"' in (tmp_path / "events.jsonl").read_text().replace(" ", "")
+
+
+def test_a_fall_of_the_safety_net_is_in_the_page_at_once(kernel: Kernel, settings: Settings) -> None:
+    running = Started(settings)
+    assert kernel.judge(1, SCANNER) == DROP
+    page = running.sensor.page
+    assert (page.mode, page.tripped) == (Mode.ENFORCE, "")
+    with running.sensor.between_packets():
+        running.sensor.engine.safety.tripped = "9 of 10 are gone"
+        running.sensor.engine.policy.mode = Mode.OBSERVE
+        running.sensor._tick(0)
+        assert (page.mode, page.tripped) == (Mode.OBSERVE, "9 of 10 are gone")
+    running.end()
+    # The service is started anew at once: what was cut may still be the cause.
+    again = Started(settings)
+    assert kernel.judge(1, SCANNER) == ACCEPT
+    again.end()
+    assert "shortly before the start: 9 of 10 are gone" in " ".join(again.said)
+
+
+def test_enforce_for_a_time_reverts_without_a_control_socket(kernel: Kernel, settings: Settings) -> None:
+    page = Page()
+    page[Number.RESTARTS] = 1
+    page.mode = Mode.ENFORCE
+    page[Number.MODE_DEADLINE] = time.monotonic_ns() + 10**9
+    control = replace(settings.control, socket="")
+    running = Started(replace(settings, mode=Mode.OBSERVE, control=control), page=page)
+    deadline = time.monotonic() + 30
+    while page.mode is not Mode.OBSERVE and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert kernel.judge(1, SCANNER) == ACCEPT
+    running.end()
+    assert "observe from now on: nobody confirmed enforce in time" in running.said

@@ -18,6 +18,7 @@ from sipsensor.control import ControlError
 from sipsensor.control.client import ask
 from sipsensor.export.metrics import MetricsError
 from sipsensor.live.page import Number
+from sipsensor.live.posture import Posture
 from sipsensor.live.serving import serve_control, serve_metrics
 from sipsensor.model import Mode
 from tests.support.live import FakeSensor
@@ -42,7 +43,7 @@ def settings(tmp_path: Path) -> Settings:
 def test_metrics_and_status_tell_of_the_same_sensor(settings: Settings, edges: ExitStack) -> None:
     sensor, said = FakeSensor(settings), list[str]()
     endpoint = serve_metrics(sensor, edges, said.append)
-    serve_control(sensor, edges, said.append)
+    serve_control(sensor, Posture(sensor), edges, said.append)
     sensor.page[Number.LIMITED] = 77
     assert endpoint
     with urllib.request.urlopen(f"http://{endpoint.address}/metrics", timeout=5) as response:
@@ -62,7 +63,7 @@ def test_what_is_not_wanted_is_not_served(settings: Settings, edges: ExitStack) 
         )
     )
     assert serve_metrics(sensor, edges, print) is None
-    assert serve_control(sensor, edges, print) is None
+    assert serve_control(sensor, Posture(sensor), edges, print) is None
 
 
 def test_what_cannot_be_served_ends_the_first_start_and_no_other(settings: Settings, edges: ExitStack) -> None:
@@ -75,10 +76,10 @@ def test_what_cannot_be_served_ends_the_first_start_and_no_other(settings: Setti
     with pytest.raises(MetricsError):
         serve_metrics(sensor, edges, said.append)
     with pytest.raises(ControlError):
-        serve_control(sensor, edges, said.append)
+        serve_control(sensor, Posture(sensor), edges, said.append)
     sensor.page[Number.RESTARTS] = 1
     assert serve_metrics(sensor, edges, said.append) is None
-    assert serve_control(sensor, edges, said.append) is None
+    assert serve_control(sensor, Posture(sensor), edges, said.append) is None
     assert said == [
         f'there are no metrics: metrics.listen: {listen}: Address already in use; choose a free port, or "" for none',
         f"there is no control socket: control.socket: {file}: is no socket; name another path, or move that file away",
@@ -94,7 +95,7 @@ def test_the_files_of_tls_are_those_of_the_settings(settings: Settings, edges: E
 def test_a_fault_at_each_scrape_is_told_once(settings: Settings, edges: ExitStack) -> None:
     sensor, said = FakeSensor(settings), list[str]()
     endpoint = serve_metrics(sensor, edges, said.append)
-    serve_control(sensor, edges, said.append)
+    serve_control(sensor, Posture(sensor), edges, said.append)
     sensor.pumps.clear()
     assert endpoint
     for _ in range(3):
@@ -111,7 +112,8 @@ def test_a_fault_at_each_scrape_is_told_once(settings: Settings, edges: ExitStac
 
 def test_orders_are_served_and_enforce_goes_back_by_itself(settings: Settings, edges: ExitStack) -> None:
     sensor = FakeSensor(settings)
-    serve_control(sensor, edges, print)
+    posture = Posture(sensor)
+    serve_control(sensor, posture, edges, print)
     path = settings.control.socket
     assert ask(path, "ban", {"address": "203.0.113.9"})["network"] == "203.0.113.9"
     assert ask(path, "bans")["bans"]
@@ -123,13 +125,14 @@ def test_orders_are_served_and_enforce_goes_back_by_itself(settings: Settings, e
     deadline = time.monotonic() + 10
     while sensor.engine.policy.mode is Mode.ENFORCE and time.monotonic() < deadline:
         time.sleep(0.05)
+        posture.tick()
     assert sensor.engine.policy.mode is Mode.OBSERVE
     assert ask(path, "status")["reverts"] is None
 
 
 def test_an_order_waits_for_the_packet_that_is_judged(settings: Settings, edges: ExitStack) -> None:
     sensor = FakeSensor(settings)
-    serve_control(sensor, edges, print)
+    serve_control(sensor, Posture(sensor), edges, print)
     with sensor.lock, pytest.raises(ControlError, match="does not answer in time"):
         ask(settings.control.socket, "observe", timeout=0.3)
     assert ask(settings.control.socket, "observe")["mode"] == "observe"
