@@ -9,8 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Self
 
-from tests.lab.network import Namespace
-from tests.lab.softphone import inside
+from tests.lab.network import Namespace, inside
 
 _ANY, _STATISTICS, _PACKET, _FORCE, _OUTGOING = 0x0003, 6, 263, 33, 4
 _username = re.compile(rb'username="([^"]*)"')

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,19 +13,15 @@ from scapy.layers.inet import IP, TCP, UDP, fragment
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.packet import Packet, Raw
 
-from tests.lab.network import ATTACKER, PBX, Namespace
-from tests.lab.sensor import COMMAND, config
+from sipsensor.enforce.rules import KernelPlan, KernelRules
+from tests.lab.network import ATTACKER, PBX, Namespace, inside
+from tests.lab.sensor import command, config
 
 FOLDER = Path(__file__).parent
 NOBODY = {4: "10.71.2.9", 6: "fd71:2::9"}
 """Protected, and not there: nothing answers."""
 TRUST = '[trust]\nallowlist = ["10.71.1.10", "fd71:1::10"]\n'
-_COUNTS = """
-import json
-from sipsensor.enforce.rules import KernelPlan, KernelRules
-plan = KernelPlan("host", 5060, (5060,), (), (), (), (True, True), 1, "drop", 3)
-print(json.dumps(KernelRules(plan, "none", lambda _: None).counts()))
-"""
+PLAN = KernelPlan("host", 5060, (5060,), (), (), (), (True, True), 1, "drop", 3)
 
 
 class Lanes(NamedTuple):
@@ -49,8 +43,8 @@ class Rules:
     before: Lanes = field(default_factory=Lanes)
 
     def new(self) -> Lanes:
-        printed = self.space.run(f"{sys.executable} -c {shlex.quote(_COUNTS)}")
-        (strangers, trusted), (strangers_tcp, trusted_tcp), limited = json.loads(printed)
+        with inside(self.space):
+            (strangers, trusted), (strangers_tcp, trusted_tcp), limited = KernelRules(PLAN, "none", print).counts()
         now = Lanes(strangers, trusted, strangers_tcp, trusted_tcp, limited)
         found = Lanes(*(after - before for after, before in zip(now, self.before, strict=True)))
         self.before = now
@@ -58,7 +52,7 @@ class Rules:
 
     def command(self, arguments: str) -> tuple[int, str]:
         """Exit status and output of a subcommand of ``sipsensor rules``."""
-        return self.space.attempt(f"{COMMAND} rules {arguments} --config {self.file}")
+        return command(f"rules {arguments} --config {shlex.quote(str(self.file))}", self.space)
 
 
 @contextlib.contextmanager

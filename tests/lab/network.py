@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import itertools
 import os
 import shlex
@@ -23,6 +24,8 @@ PBX = {4: "10.71.2.2", 6: "fd71:2::2"}
 HOSTS = Path("/etc/netns")
 """``ip netns exec`` puts ``NAME/hosts`` from here in place of ``/etc/hosts``."""
 
+_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count()
 
 
@@ -82,6 +85,23 @@ class Namespace:
                     os.kill(process, number)
             while self.processes() and time.monotonic() < deadline:
                 time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def inside(space: Namespace) -> Iterator[None]:
+    """This thread is in that namespace meanwhile. Raises OSError where it may not."""
+    with Path("/proc/thread-self/ns/net").open() as here, Path(f"/run/netns/{space.name}").open() as there:
+        _enter(there.fileno())
+        try:
+            yield
+        finally:
+            _enter(here.fileno())
+
+
+def _enter(descriptor: int) -> None:
+    if _libc.setns(descriptor, _NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 @dataclass(frozen=True)

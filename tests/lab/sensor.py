@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,7 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.network import Namespace, wait_for
+from click.testing import CliRunner
+
+from sipsensor.cli.main import USAGE, group, is_user_error
+from tests.lab.network import Namespace, inside, wait_for
 
 COMMAND = Path(sys.executable).parent / "sipsensor"
 GATEWAY = '[network]\nplacement = "gateway"\nprotected = ["10.71.2.0/24", "fd71:2::/64"]\n'
@@ -51,18 +56,58 @@ class Running:
         self.process.send_signal(number)
         return self.process.wait(30)
 
+    def attempt(self, line: str) -> tuple[int, str]:
+        """Exit code and output of a command of the operator's, without its ``--config``; run in this process, which takes no start.
+
+        The control socket is a file's name, so that it is the same in every network namespace.
+        """
+        return command(f"{line} --config {shlex.quote(str(self.folder))}/sipsensor.toml")
+
+    def order(self, line: str) -> str:
+        """What a command of the operator's printed. Raises AssertionError when it failed."""
+        code, printed = self.attempt(line)
+        assert code == 0, f"{line}: exit {code}: {printed}"
+        return printed
+
     def metric(self, sample: str) -> float:
         """The sum of all samples of that name that have these labels, as in ``name{reason="LIMIT"}``."""
-        ask = f"import urllib.request as u; print(u.urlopen('http://{METRICS}/metrics', timeout=20).read().decode())"
         wanted, labels = _parts(sample)
         found = []
-        for line in self.space.run(f'python3 -c "{ask}"').splitlines():
+        for line in scrape(self.space).splitlines():
             text, _, value = line.rpartition(" ")
             name, having = _parts(text)
             if name == wanted and labels <= having:
                 found.append(float(value))
         assert found, f"no sample {sample}"
         return sum(found)
+
+
+def command(line: str, space: Namespace | None = None) -> tuple[int, str]:
+    """Exit code and output of a command, run in this process and in that namespace: much quicker than as one of its own."""
+    with contextlib.nullcontext() if space is None else inside(space):
+        done = CliRunner().invoke(group, shlex.split(line))
+    if isinstance(done.exception, Exception) and not is_user_error(done.exception):
+        raise done.exception
+    return (USAGE, str(done.exception)) if isinstance(done.exception, Exception) else (done.exit_code, done.output)
+
+
+def fetched(space: Namespace, server: str, path: str) -> str:
+    """A page that is served in that namespace. Raises AssertionError where it is not."""
+    try:
+        with contextlib.closing(http.client.HTTPConnection(server, timeout=20)) as asking:
+            with inside(space):
+                asking.connect()
+            asking.request("GET", path)
+            answer = asking.getresponse()
+            assert answer.status == http.client.OK, f"{path}: {answer.status} {answer.reason}"
+            return answer.read().decode()
+    except OSError as error:
+        raise AssertionError(f"{server} in {space.name}: {error}") from error
+
+
+def scrape(space: Namespace) -> str:
+    """The page of metrics of the sensor in that namespace. Raises AssertionError where none is served."""
+    return fetched(space, METRICS, "/metrics")
 
 
 def _parts(sample: str) -> tuple[str, set[str]]:

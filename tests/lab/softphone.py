@@ -7,7 +7,6 @@ what it does can give it away.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import itertools
 import os
@@ -18,10 +17,9 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 
-from tests.lab.network import PBX, Namespace
+from tests.lab.network import PBX, Namespace, inside
 from tests.lab.send import forged
 
 PORT = 5060
@@ -33,27 +31,9 @@ PATIENCE = 1.0
 T1 = 0.5
 """Seconds before a request is sent again."""
 
-_NEWNET, _FORCE = 0x40000000, 33
-_libc = ctypes.CDLL(None, use_errno=True)
+_FORCE = 33
 _numbers = itertools.count(1)
 _quoted = re.compile(rb'(realm|nonce)="([^"]*)"')
-
-
-@contextlib.contextmanager
-def inside(space: Namespace) -> Iterator[None]:
-    """This thread is in that namespace meanwhile. Raises OSError where it may not."""
-    with Path("/proc/thread-self/ns/net").open() as here, Path(f"/run/netns/{space.name}").open() as there:
-        _enter(there.fileno())
-        try:
-            yield
-        finally:
-            _enter(here.fileno())
-
-
-def _enter(descriptor: int) -> None:
-    if _libc.setns(descriptor, _NEWNET) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tests.lab.arrivals import Arrivals
 from tests.lab.guarded import OWN_NONCES, Place, route_everybody
 from tests.lab.network import Namespace, Network, network, wait_for
 from tests.lab.pbx import kamailio
-from tests.lab.sensor import COMMAND, GATEWAY, Running, sensor
+from tests.lab.sensor import GATEWAY, Running, sensor
 from tests.lab.softphone import Softphone, addresses
 
 SOON = 2.0
@@ -69,12 +69,12 @@ def is_blocked(running: Running, address: str) -> bool:
 
 
 def cuts(running: Running) -> str:
-    return running.space.run(f"{COMMAND} bans --config {running.folder}/sipsensor.toml")
+    return running.order("bans")
 
 
 def answers(running: Running) -> bool:
     """Does the sensor take orders (again)?"""
-    return running.space.attempt(f"{COMMAND} bans --config {running.folder}/sipsensor.toml")[0] == 0
+    return running.attempt("bans")[0] == 0
 
 
 def test_who_is_cut_reaches_neither_the_queue_nor_the_pbx(site: Network, place: Place, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_flushed_ruleset_is_filled_again_at_once_until_the_unban(site: Network
         wait_for(lambda: place.address(2) in elements(running.space, "trusted4"), SOON, "the phone in its set")
         site.gateway.run("nft flush set inet sipsensor blocked4")
         wait_for(lambda: is_blocked(running, place.address(1)), 5, "the source in the set that was emptied")
-        running.space.run(f"{COMMAND} unban {place.address(1)} --config {tmp_path}/sipsensor.toml")
+        running.order(f"unban {place.address(1)}")
         wait_for(lambda: not is_blocked(running, place.address(1)), SOON, "the source out of the kernel's set")
 
 
@@ -136,7 +136,7 @@ def test_a_sensor_that_was_killed_knows_who_is_cut_and_trusted(site: Network, pl
         assert running.part("sipsensor-queue") != before
         assert place.address(1) in cuts(running)
         assert is_blocked(running, place.address(1))
-        assert "trusted" in running.space.run(f"{COMMAND} why {place.address(2)} --config {tmp_path}/sipsensor.toml")
+        assert "trusted" in running.order(f"why {place.address(2)}")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -150,12 +150,12 @@ def test_cuts_and_standing_outlive_all_three_processes(
         for file in tmp_path.glob("state.db*"):
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
         if number == signal.SIGTERM:
-            running.space.run(f"{COMMAND} ban 198.51.100.0/24 --config {tmp_path}/sipsensor.toml")
+            running.order("ban 198.51.100.0/24")
         running.stop(number)
     with sensor(site.gateway, tmp_path, GATEWAY) as running:
         assert place.address(1) in cuts(running)
         wait_for(lambda: is_blocked(running, place.address(1)), SOON, "the source in the set of the new sensor")
-        assert "trusted" in running.space.run(f"{COMMAND} why {place.address(2)} --config {tmp_path}/sipsensor.toml")
+        assert "trusted" in running.order(f"why {place.address(2)}")
         if number == signal.SIGTERM:
             assert "198.51.100.0/24" in cuts(running)
             wait_for(

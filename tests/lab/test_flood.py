@@ -138,8 +138,18 @@ def track(ground: Field) -> None:
 PLACEMENTS = pytest.mark.parametrize("placement", ["gateway", "host"])
 
 
-@PLACEMENTS
-@pytest.mark.parametrize("tracked", [False, True], ids=["untracked", "tracked"])
+BOTH = pytest.mark.parametrize(
+    ("placement", "tracked"),
+    [
+        pytest.param("gateway", True, id="tracked-gateway"),
+        pytest.param("gateway", False, id="untracked-gateway", marks=pytest.mark.slow),
+        pytest.param("host", True, id="tracked-host", marks=pytest.mark.slow),
+        pytest.param("host", False, id="untracked-host"),
+    ],
+)
+
+
+@BOTH
 @pytest.mark.parametrize(
     ("kind", "seconds", "admitted"),
     [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import shutil
 import signal
 from functools import partial
@@ -16,7 +15,7 @@ import pytest
 
 from tests.conftest import REPOSITORY, missing
 from tests.lab.network import PBX, Network, wait_for
-from tests.lab.sensor import GATEWAY, METRICS, sensor
+from tests.lab.sensor import GATEWAY, METRICS, fetched, sensor
 
 SEND = f"python3 {Path(__file__).parent}/send.py"
 LISTEN = "127.0.0.1:9090"
@@ -33,10 +32,10 @@ class Prometheus:
         self._lab = lab
 
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
-        url = f"http://{LISTEN}/api/v1/{path}?{urlencode(query)}"
-        code = f"import urllib.request as u; print(u.urlopen({url!r}, timeout=20).read().decode())"
-        status, printed = self._lab.gateway.attempt(f"python3 -c {shlex.quote(code)}")
-        return json.loads(printed)["data"] if status == 0 else {}
+        try:
+            return json.loads(fetched(self._lab.gateway, LISTEN, f"/api/v1/{path}?{urlencode(query)}"))["data"]
+        except AssertionError:
+            return {}
 
     def value(self, expression: str) -> float | None:
         found = self.get("query", query=expression).get("result")

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import json
-import sys
+import socket
+import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.lab.network import PBX, Namespace, Network, wait_for
+from tests.lab.network import ATTACKER, PBX, Namespace, Network, inside, network, wait_for
 from tests.lab.sensor import sensor
 
 NEIGHBOUR = {4: "10.71.2.3", 6: "fd71:2::3"}
 ONLY_THE_PBX = f'[network]\nplacement = "gateway"\nprotected = ["{PBX[4]}", "{PBX[6]}"]\n'
 COUNT = 20
 
-UNFINISHED = """
-import sys, time
-from scapy.all import IP, IPv6, IPv6ExtHdrFragment, UDP, Raw, L3RawSocket, L3RawSocket6, conf
-target = sys.argv[1]
-body = bytes(UDP(sport=12345, dport=5060) / Raw(b"x" * 1392))
-if ":" in target:
-    out = L3RawSocket6()
-    made = [bytes(IPv6(dst=target) / IPv6ExtHdrFragment(nh=17, m=1, id=number) / Raw(body)) for number in range(4000)]
-else:
-    out = L3RawSocket()
-    made = [bytes(IP(dst=target, proto=17, flags="MF", id=number, src=f"10.71.1.{100 + number % 100}") / Raw(body)) for number in range(4000)]
-for number, packet in enumerate(made):
-    out.outs.sendto(packet, (target, 0))
-    if number % 20 == 0:
-        time.sleep(0.01)
-"""
+UNFINISHED = 4000
+"""More than the kernel has memory for, in 1,400 bytes each."""
+
 LISTEN = """
 import json, socket, sys
 six = ":" in sys.argv[1]
@@ -50,11 +39,18 @@ with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM
 """
 
 
+@pytest.fixture(scope="module")
+def lab(root: None) -> Iterator[Network]:  # noqa: ARG001
+    """A network of its own: what the kernel has put together halfway keeps others from being put together for half a minute."""
+    with network() as made:
+        yield made
+
+
 @pytest.fixture(params=[4, 6])
 def neighbour(lab: Network, folder: Path, request: pytest.FixtureRequest) -> Iterator[tuple[int, Path]]:
     """A second address behind the gateway that nobody protects, and who writes down what arrives there."""
     version: int = request.param
-    for name, text in (("unfinished", UNFINISHED), ("listen", LISTEN), ("send", SEND)):
+    for name, text in (("listen", LISTEN), ("send", SEND)):
         (folder / f"{name}.py").write_text(text)
     lab.pbx.run(f"ip addr add {NEIGHBOUR[version]}/{24 if version == 4 else '64 nodad'} dev lan0")
     log = folder / "arrived.log"
@@ -68,12 +64,33 @@ def neighbour(lab: Network, folder: Path, request: pytest.FixtureRequest) -> Ite
         lab.pbx.run(f"ip addr del {NEIGHBOUR[version]}/{24 if version == 4 else 64} dev lan0")
 
 
+def unfinished(version: int, number: int) -> bytes:
+    """The first fragment of a datagram to the PBX's SIP port, whose others never come."""
+    udp = struct.pack(">HHHH", 12345, 5060, 1400, 0) + b"x" * 1392
+    if version == 4:
+        ends = socket.inet_aton(f"10.71.1.{100 + number % 100}") + socket.inet_aton(PBX[4])
+        return struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), number, 0x2000, 64, socket.IPPROTO_UDP, 0) + ends + udp
+    ends = b"".join(socket.inet_pton(socket.AF_INET6, end) for end in (ATTACKER[6], PBX[6]))
+    fragment = struct.pack(">BBHI", socket.IPPROTO_UDP, 0, 1, number)
+    return struct.pack(">IHBB", 6 << 28, 8 + len(udp), socket.IPPROTO_FRAGMENT, 64) + ends + fragment + udp
+
+
+def send_unfinished(space: Namespace, version: int) -> None:
+    with inside(space):
+        raw = socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    with raw:
+        for number in range(UNFINISHED):
+            raw.sendto(unfinished(version, number), (PBX[version], 0))
+            if number % 20 == 0:
+                time.sleep(0.005)
+
+
 def test_unfinished_fragments_for_the_pbx_cost_a_neighbour_nothing(
     lab: Network, folder: Path, neighbour: tuple[int, Path]
 ) -> None:
     version, log = neighbour
     with sensor(lab.gateway, folder, ONLY_THE_PBX) as running:
-        lab.outside.run(f"{sys.executable} {folder}/unfinished.py {PBX[version]}")
+        send_unfinished(lab.outside, version)
         lab.outside.run(f"python3 {folder}/send.py {NEIGHBOUR[version]} {COUNT}")
         wait_for(lambda: log.read_text().count("\n") >= COUNT, 20, "the neighbour's datagrams")
         assert [json.loads(line) for line in log.read_text().splitlines()] == [4000] * COUNT

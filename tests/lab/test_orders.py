@@ -13,7 +13,6 @@ import pytest
 
 from tests.lab.guarded import Guarded, Place, guarded
 from tests.lab.network import PBX, wait_for
-from tests.lab.sensor import COMMAND
 from tests.support.events import assert_valid
 
 GUESSES = 14
@@ -43,9 +42,7 @@ class Sipsensor:
         self._site = site
 
     def text(self, line: str, code: int = 0) -> str:
-        running = self._site.running
-        name, _, rest = line.partition(" ")
-        found, printed = running.space.attempt(f"{COMMAND} {name} --config {running.folder}/sipsensor.toml {rest}")
+        found, printed = self._site.running.attempt(line)
         assert found == code, printed
         return printed
 

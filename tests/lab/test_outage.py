@@ -265,7 +265,7 @@ def doomed(running: Running, victims: str) -> list[int]:
         pytest.param("supervisor", marks=pytest.mark.slow),
         "sensor",
         pytest.param("keeper", marks=pytest.mark.slow),
-        "both, a tool alive",
+        pytest.param("both, a tool alive", marks=pytest.mark.slow),
     ],
 )
 def test_sudden_death_under_load_costs_no_trusted_packet_more_than_a_second(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import socket
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrRouting, PadN
 from scapy.packet import Raw
 
 from tests.lab.kernel import NOBODY, TRUST, Lanes, Rules, ip, pieces, rules, send, tcp, udp
-from tests.lab.network import ATTACKER, PBX, PHONE, Namespace, Network, wait_for
+from tests.lab.network import ATTACKER, PBX, PHONE, Namespace, Network, inside, wait_for
 from tests.lab.sensor import GATEWAY, HOST, sensor
 
 VERSIONS = pytest.mark.parametrize("version", [4, 6])
@@ -220,9 +222,7 @@ def test_a_host_whose_operator_routes_by_mark_still_does(fresh: Network, folder:
     def ways() -> list[int]:
         """By port, the packets that came over the second link and over the first, all of them."""
         gateway.run(f"{tool} -t raw -Z PREROUTING")
-        for remote in (ATTACKER, PHONE):
-            for port in (7, 9):
-                send_from_pbx(pbx, version, remote, port)
+        send_from_pbx(pbx, version, [(remote[version], port) for remote in (ATTACKER, PHONE) for port in (7, 9)])
         wait_for(lambda: sum(counted()) == 4, 30, "what was sent")
         return counted()
 
@@ -233,14 +233,12 @@ def test_a_host_whose_operator_routes_by_mark_still_does(fresh: Network, folder:
         assert ways() == [2, 0, 2, 0]
 
 
-def send_from_pbx(pbx: Namespace, version: int, remote: dict[int, str], port: int) -> None:
-    """A datagram from a socket on the PBX's port: only those are routed again."""
-    code = (
-        f"import socket; s = socket.socket(socket.AF_INET{'6' * (version == 6)}, socket.SOCK_DGRAM); "
-        f""
-        f"s.bind(('{PBX[version]}', 4569)); s.sendto(b'OPTIONS sip:a SIP/2.0', ('{remote[version]}', {port}))"
-    )
-    pbx.run(f'python3 -c "{code}"')
+def send_from_pbx(pbx: Namespace, version: int, ends: Iterable[tuple[str, int]]) -> None:
+    """A datagram to each end from a socket on the PBX's port: only those are routed again."""
+    with inside(pbx), socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as end:
+        end.bind((PBX[version], 4569))
+        for remote in ends:
+            end.sendto(b"OPTIONS sip:a SIP/2.0", remote)
 
 
 def blocked(space: Namespace, version: int, name: str, element: str) -> None:

@@ -39,7 +39,7 @@ print(client.getresponse().read().decode())
 
 def ask(running: Running) -> dict[str, Any]:
     """What status says as JSON; its exit code must fit."""
-    code, printed = running.space.attempt(f"{COMMAND} status --config {running.folder}/sipsensor.toml --json")
+    code, printed = running.attempt("status --json")
     said: dict[str, Any] = json.loads(printed)
     assert code == (1 if said["troubles"] else 0), printed
     return said

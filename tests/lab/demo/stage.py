@@ -17,7 +17,7 @@ from tests.lab.demo.board import Board
 from tests.lab.demo.side import TOOLS, Side
 from tests.lab.network import ATTACKER, PHONE, Namespace, network
 from tests.lab.pbx import kamailio
-from tests.lab.sensor import COMMAND, GATEWAY, METRICS, Running, sensor
+from tests.lab.sensor import COMMAND, GATEWAY, METRICS, scrape, sensor
 
 INTRODUCTION = """\
 Two networks, alike: attacker and phones - gateway - PBX. The PBX is Kamailio; it asks
@@ -38,7 +38,7 @@ def play(folder: Path, mode: str) -> bool:
         before = _rules(gateway)
         with sensor(gateway, with_it.folder, GATEWAY, mode) as running:
             _act(pool, [without, with_it], board)
-            exposed = judge.samples(_scrape(running))
+            exposed = judge.samples(scrape(running.space))
             status, told = gateway.attempt(f"{COMMAND} status --config {running.folder}/sipsensor.toml")
             stopped = running.stop()
         evidence = judge.Evidence(exposed, judge.events(running.events), told, status, stopped, before, _rules(gateway))
@@ -95,11 +95,6 @@ def _count(sides: list[Side], board: Board) -> None:
         for row, source in (("arrived", ATTACKER[4]), ("lost", PHONE[4])):
             sent, arrived = side.packets(source)
             board.set(row, side.name, f"{arrived} of {sent}")
-
-
-def _scrape(running: Running) -> str:
-    ask = f"import urllib.request as u; print(u.urlopen('http://{METRICS}/metrics', timeout=5).read().decode())"
-    return running.space.run(f'python3 -c "{ask}"')
 
 
 def _rules(space: Namespace) -> str:

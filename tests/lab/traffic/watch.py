@@ -12,11 +12,10 @@ from pathlib import Path
 
 from tests.conftest import REPOSITORY
 from tests.lab.network import Namespace
-from tests.lab.sensor import METRICS, Running
+from tests.lab.sensor import Running, scrape
 
 FIGURES = REPOSITORY / "build" / "figures"
 TICKS = os.sysconf("SC_CLK_TCK")
-_ASK = f"import urllib.request as u; print(u.urlopen('http://{METRICS}/metrics', timeout=20).read().decode())"
 _SOFTIRQ = 7
 
 
@@ -34,7 +33,7 @@ class Samples(dict[str, float]):
 
 def samples(running: Running) -> Samples:
     """Every sample that the sensor shows now."""
-    lines = running.space.run(f'python3 -c "{_ASK}"').splitlines()
+    lines = scrape(running.space).splitlines()
     pairs = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
     return Samples({name: float(value) for name, _, value in pairs})
 

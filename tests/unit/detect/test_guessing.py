@@ -297,10 +297,8 @@ def own_nonce(one: Site, guest: Guest) -> str:
     return nonce
 
 
-@pytest.mark.parametrize(
-    ("method", "codes"), [("INVITE", [483]), ("INVITE", [200]), ("INVITE", [180, 183, 200]), ("OPTIONS", [200])]
-)
-def test_an_acceptance_that_looked_at_no_credentials_gives_no_guess_back(method: str, codes: list[int]) -> None:
+@pytest.mark.parametrize(("method", "code"), [("INVITE", 483), ("INVITE", 200), ("INVITE", 180), ("OPTIONS", 200)])
+def test_an_acceptance_that_looked_at_no_credentials_gives_no_guess_back(method: str, code: int) -> None:
     """The PBX never asked this request for credentials: whatever stands in it, it may take it all the same."""
     one = guessing()
     guest = Guest(src=ATTACKER, call="one-call")
@@ -315,7 +313,7 @@ def test_an_acceptance_that_looked_at_no_credentials_gives_no_guess_back(method:
             one.answer(guest, number, 401, nonce="again")
         if minute % 3 == 2:
             decision, number = one.ask(guest, method, nonce=nonce, extra=(), uri="sip:100@pbx")
-            for code in [] if decision.effect else codes:
+            if not decision.effect:
                 one.answer(guest, number, code, method)
     assert 10 <= reached <= 20
 
