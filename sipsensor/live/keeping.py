@@ -63,6 +63,7 @@ class Keeping:
         """What the sensor's keys are made with: they mean nothing in a database with another."""
         self._store_errors = 0
         self._last_error = self._complaint = self._unwritable = ""
+        self._complained: set[str] = set()
         self._due = self._expire_due = 0.0
         self._unwritten: dict[tuple[str, int], Change] = {}
         self._orders: list[Order] | None = None
@@ -170,6 +171,7 @@ class Keeping:
                 self._say(f"state.database: {store.path}: is written again")
                 self._last_error = "" if self._last_error == self._unwritable else self._last_error
                 self._unwritable = ""
+                self._complained.clear()
                 self._resynced = False  # it may be another, and lack what the one before had
         except StoreError as error:
             self._failed(error)
@@ -194,9 +196,10 @@ class Keeping:
         return store
 
     def _failed(self, error: StoreError) -> None:
-        """Said when it begins, and tried again: nothing that came meanwhile is lost as long as there is room."""
+        """Each kind is said when it begins, and tried again: nothing that came meanwhile is lost as long as there is room."""
         self._store_errors += 1
-        if str(error) != self._unwritable:
+        if str(error) not in self._complained:
+            self._complained.add(str(error))
             self._say(f"{error}; what lasts is kept in memory meanwhile")
         self._unwritable = self._last_error = str(error)
         self._due = time.monotonic() + RETRY

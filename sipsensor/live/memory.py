@@ -99,7 +99,8 @@ class Memory:
         try:
             if store.seed == seed:  # else it was made anew meanwhile, and its keys are others
                 self._fill(store, now)
-                self.fell = store.fall()
+                fell = store.fall()
+                self.fell = (min(fell[0], now), fell[1]) if fell else None
                 self._loaded = True
                 for table in self._tables().values():
                     table.changes()  # the keeper is told all of it, table by table

@@ -129,9 +129,7 @@ class Store:
 
     def fall(self) -> tuple[int, str] | None:
         """When (ns) and why the safety net fell; None where it did not, or somebody ordered to go on since. Raises StoreError."""
-        with self._told():
-            row = self._connection.execute("SELECT value FROM facts WHERE name = 'fall'").fetchone()
-        at, _, why = row[0].decode(errors="replace").partition(" ") if row else ("", "", "")
+        at, _, why = (self._fact("fall") or b"").decode(errors="replace").partition(" ")
         return (int(at), why) if at.isdecimal() else None
 
     def keep_fall(self, fall: tuple[int, str] | None) -> None:
@@ -163,14 +161,19 @@ class Store:
         """Give the file back; a second call is harmless."""
         self._connection.close()
 
+    def _fact(self, name: str) -> bytes | None:
+        with self._told():
+            row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return row[0] if row and isinstance(row[0], bytes) else None
+
     def _seed(self, new: bytes | None) -> bytes:
         """The key of the hashes: without it no key in here means anything. ``new`` is that of one that has none yet."""
-        if new is not None:
+        seed = self._fact("seed")
+        if seed is None and new is not None:
             with self._transaction():
                 self._connection.execute("INSERT OR IGNORE INTO facts VALUES ('seed', ?)", (new,))
-        with self._told():
-            (seed,) = self._connection.execute("SELECT value FROM facts WHERE name = 'seed'").fetchone() or (None,)
-        if not isinstance(seed, bytes) or len(seed) != SEED_BYTES:
+            seed = self._fact("seed")
+        if seed is None or len(seed) != SEED_BYTES:
             raise StoreError(f"state.database: {self.path}: its key is damaged; move the file away")
         return seed
 

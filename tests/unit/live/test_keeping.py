@@ -452,3 +452,15 @@ def test_a_new_keeper_blocks_nobody_before_it_knows_the_mode(machine: Machine) -
     machine.engine.policy.mode = Mode.ENFORCE
     machine.look()
     assert Element("blocked4", CUT) in machine.elements
+
+
+def test_what_goes_wrong_with_the_disk_by_turns_is_said_once_each(machine: Machine) -> None:
+    for _ in range(3):
+        machine.keeping._failed(StoreError("full"))
+        machine.keeping._failed(StoreError("cannot be read"))
+    assert machine.said == [f"{what}; what lasts is kept in memory meanwhile" for what in ("full", "cannot be read")]
+    machine.know()
+    machine.keeping._due = 0
+    machine.look()
+    machine.keeping._failed(StoreError("full"))
+    assert machine.said[-1] == "full; what lasts is kept in memory meanwhile"

@@ -138,3 +138,15 @@ def test_what_could_not_be_read_is_not_written_over(tmp_path: Path) -> None:
     other.close()
     assert len(store.entries("spared", now)) == 1
     store.close()
+
+
+def test_a_fall_of_a_clock_that_was_ahead_was_now(tmp_path: Path) -> None:
+    settings, now = settings_of(tmp_path), time.time_ns()
+    store = Store(settings.state.database)
+    store.keep_fall((now + 1000 * HOUR, "9 of 10 are gone"))
+    store.close()
+    memory = memory_of(settings, Link(), [])
+    memory.load(seed_of(settings, print))
+    assert memory.fell is not None
+    assert memory.fell[0] <= time.time_ns()
+    assert memory.fell[1] == "9 of 10 are gone"

@@ -145,3 +145,28 @@ def test_a_locked_one_is_no_reason_to_set_it_aside(store: Store) -> None:
     other.close()
     store.write([Change("known", 1, NOW + DAY, 0, (1,))], NOW)
     assert not list(store.path.parent.glob("*corrupt*"))
+
+
+def test_who_only_reads_does_not_wait_for_who_writes(store: Store) -> None:
+    store.write([Change("known", 1, NOW + DAY, 0, (1,))], NOW)
+    store._connection.execute("BEGIN IMMEDIATE")
+    reader = Store(store.path)
+    assert len(reader.entries("known", NOW)) == 1
+    reader.close()
+    store._connection.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("damaged", ["text", 5, b"short"])
+def test_a_key_that_is_none_is_damage(store: Store, damaged: object) -> None:
+    store._connection.execute("UPDATE facts SET value = ? WHERE name = 'seed'", (damaged,))
+    with pytest.raises(StoreError, match="its key is damaged"):
+        Store(store.path)
+
+
+def test_a_fall_of_the_safety_net_is_kept_until_it_is_taken_back(store: Store) -> None:
+    assert store.fall() is None
+    store.keep_fall((NOW, "9 of 10 are gone"))
+    store.keep_fall((NOW + 5, "5 of 6 are gone \u2014"))
+    assert store.fall() == (NOW + 5, "5 of 6 are gone \u2014")
+    store.keep_fall(None)
+    assert store.fall() is None
