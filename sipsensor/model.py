@@ -249,8 +249,8 @@ class Observation:
         self.has_credentials = False
         self.account_key = 0
         """The name that the credentials are for; in an answer, those of its request."""
-        self.also: tuple[int, ...] = ()
-        """Other names that credentials of the same request are for."""
+        self.also: tuple[tuple[int, bool], ...] = ()
+        """Other names that credentials of the same request are for, and whether the PBX accepted each before, from anywhere."""
         self.pair_key = 0
         """The account as budgets and cuts know it: from this source, or from this very ``address . port`` where it is trusted."""
         self.name_key = 0

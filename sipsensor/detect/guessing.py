@@ -186,8 +186,8 @@ class Guessing:
             return self._answered(observation, request) if request is not None and request.account else ()
         if not observation.has_credentials or observation.repeats:
             return ()
-        for other in observation.also:
-            found = self._also(observation, other)
+        for other, known in observation.also:
+            found = self._also(observation, other, known=known)
             if found:
                 return found
         if observation.excused:
@@ -236,7 +236,9 @@ class Guessing:
         key, ts = observation.account_key, observation.ts
         if observation.known:
             key = observation.pair_key ^ (_CALL_SALT if observation.call_known else _OTHER_SALT)
-        return _over(UNPROVEN, observation, self.unproven.charge(key, ts), (self.settings.unproven,))
+        # Who forges invented names by the thousand pushes out the budget of no account that there is.
+        over = self.unproven.charge(key, ts, observation.name_known)
+        return _over(UNPROVEN, observation, over, (self.settings.unproven,))
 
     def _stalled(self, observation: Observation) -> Sequence[Alert]:
         """A known phone while the PBX answers nobody: a budget for this time alone, and no cut. Without one, whoever can make the PBX
@@ -244,19 +246,20 @@ class Guessing:
         """
         own = observation.proof == Proof.OWN
         salt = _OWN_SALT if own else _CALL_SALT if observation.call_known else _OTHER_SALT
-        over = self.unproven.charge(observation.pair_key ^ (salt << 8), observation.ts)
+        over = self.unproven.charge(observation.pair_key ^ (salt << 8), observation.ts, 1)
         return _over(ACCOUNT if own else UNPROVEN, observation, over, (self.settings.unproven,))
 
-    def _also(self, observation: Observation, other: int) -> Sequence[Alert]:
+    def _also(self, observation: Observation, other: int, *, known: bool) -> Sequence[Alert]:
         """Another account in the same request, charged as if alone: nobody hides a try behind another."""
         settings, ts = self.settings, observation.ts
         if observation.proof != Proof.OWN:
-            return _over(UNPROVEN, observation, self.unproven.charge(other, ts), (settings.unproven,))
+            return _over(UNPROVEN, observation, self.unproven.charge(other, ts, known), (settings.unproven,))
         table = self.blind if observation.blind else self.pairs
         over = table.charge(pair_key(other, observation.source_key), ts)
         if over:
             return _over(ACCOUNT, observation, over, (settings.account, settings.account_sustained))
-        return (() if observation.known else self._name(observation, other)) or self._shared(observation, other)
+        found = () if observation.known or known else self._name(observation, other)
+        return found or self._shared(observation, other)
 
     def _own(self, observation: Observation) -> Sequence[Alert]:
         """One account from one source, on his own nonce."""

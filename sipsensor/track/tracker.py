@@ -17,6 +17,7 @@ from sipsensor.model import (
     Standing,
     kind_of,
 )
+from sipsensor.track import credentials
 from sipsensor.track.challenges import Challenges, Proof
 from sipsensor.track.connections import Connections
 from sipsensor.track.dialogs import Dialogs
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 _OUTBOUND = Direction.OUTBOUND
 _RESPONSE_CONTENT = examine.CONTENT_RESPONSE
-_USERNAME, _NONCE, _RESPONSE = (names.FIELDS[name] for name in ("auth.username", "auth.nonce", "auth.response"))
 _TO_USER, _FROM_USER, _URI_USER = (names.FIELDS[name] for name in ("to.user", "from.user", "uri.user"))
 _URI = names.FIELDS["uri"]
 _CALL_ID, _CONTACT, _EXPIRES, _TO_TAG = (names.FIELDS[name] for name in ("call-id", "contact", "expires", "to.tag"))
@@ -168,18 +168,20 @@ class Tracker:
 
     def _credentials(self, observation: Observation, end: End) -> None:
         examined = observation.examined
-        accounts = _accounts(examined)
-        observation.account_key = accounts[0] if accounts else observation.name_key or 1
+        accounts = credentials.accounts(examined, observation.name_key)
+        observation.account_key = accounts[0]
         # Which of several the PBX takes, nobody knows: each is tried.
-        observation.also = tuple(accounts[1:])
+        if len(accounts) > 1:
+            observation.also = tuple(
+                (other, self.standings.is_account(other, observation.ts)) for other in accounts[1:]
+            )
         observation.proof = self.challenges.proof(examined, end.address)
         if observation.proof == Proof.OWN:
             observation.outcome = Outcome.CHALLENGED_ANSWERED
         elif observation.connected:
             observation.proof = Proof.OWN
         # The same transaction with other credentials is another guess: a registrar that keeps no state judges each.
-        tried = [observation.name_key, *accounts, *examined.keys(_RESPONSE), *examined.keys(_NONCE)]
-        observation.once_key = _once(examined, tried)
+        observation.once_key = _once(examined, [observation.name_key, *credentials.tried(examined)])
         observation.repeats = self.transactions.repeats(observation.once_key, observation.ts)
         observation.call_key = _folded(examined.keys(_CALL_ID))
 
@@ -279,17 +281,6 @@ class Tracker:
             held = _held(Standing.TRUSTED, 0, 0, end)
             if self.standings.trust(end.port, held, ts, until) and before != Standing.TRUSTED:
                 observation.grant = Grant(Standing.TRUSTED, end.text[0], end.text[1], until)
-
-
-def _accounts(examined: examine.Examined) -> list[int]:
-    """Keys of the names that credentials are for. What follows an "@" is a domain, which Kamailio takes beside the bare name: with one
-    for each try, each would be another account's.
-    """
-    values = examined.values(_USERNAME)
-    if len(values) == 1 and b"@" not in values[0]:
-        return examined.keys(_USERNAME)
-    names = {value.lower().partition(b"@")[0] or value for value in values}
-    return sorted(examined.key(name) for name in names)
 
 
 def _trusts(held: Held | None, account: int) -> bool:

@@ -134,6 +134,20 @@ def test_the_right_password_on_parole_is_the_end_of_it() -> None:
     assert cuts(one, over=True) == []
 
 
+def test_an_acceptance_that_looked_at_no_password_is_not() -> None:
+    """A call that the PBX takes without a question, with credentials in it: the offence is remembered."""
+    one = watched()
+    assert guess(one, 12) == 10
+    one.now += 700
+    _, number = one.ask(TARGET)
+    one.answer(TARGET, number, 401, nonce="own")
+    decision, number = one.ask(TARGET, "INVITE", nonce="own", extra=())
+    assert not decision.effect
+    one.answer(TARGET, number, 200, "INVITE")
+    assert guess(one, 50) == 0
+    assert only(one).times == 2
+
+
 # --- probes -------------------------------------------------------------------------------------------------------------------
 
 

@@ -232,6 +232,23 @@ def test_forged_tries_in_the_name_of_a_known_phone_cost_it_nothing() -> None:
     assert not one.engine.ledger.table.fill
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_invented_names_push_out_no_accounts_budget(beside: bool) -> None:  # noqa: FBT001
+    """Anybody can send them, from any number of addresses: a table has an end."""
+    one = guessing(entries=64)
+    assert one.register(Guest("201", src=OFFICE)).reached
+
+    def guesses() -> int:
+        if not beside:
+            return stray(one, 20, Guest("201", src=ATTACKER))
+        return sum(several(one, Guest(f"8{n}", src=ATTACKER), ["201"], "Authorization", "made up") for n in range(20))
+
+    assert guesses() == 10
+    for number in range(1000):
+        one.ask(Guest(str(1000 + number), src=f"198.18.0.{number % 250}"), nonce="made up")
+    assert guesses() == 0
+
+
 def test_a_known_phone_whose_nonce_we_forgot_goes_on_with_its_call() -> None:
     one = guessing()
     phone = Guest(call="phones-own-call")
@@ -297,8 +314,10 @@ def own_nonce(one: Site, guest: Guest) -> str:
     return nonce
 
 
-@pytest.mark.parametrize(("method", "code"), [("INVITE", 483), ("INVITE", 200), ("INVITE", 180), ("OPTIONS", 200)])
-def test_an_acceptance_that_looked_at_no_credentials_gives_no_guess_back(method: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("method", "codes"), [("INVITE", [483]), ("INVITE", [200]), ("INVITE", [180, 183, 200]), ("OPTIONS", [200])]
+)
+def test_an_acceptance_that_looked_at_no_credentials_gives_no_guess_back(method: str, codes: list[int]) -> None:
     """The PBX never asked this request for credentials: whatever stands in it, it may take it all the same."""
     one = guessing()
     guest = Guest(src=ATTACKER, call="one-call")
@@ -313,7 +332,7 @@ def test_an_acceptance_that_looked_at_no_credentials_gives_no_guess_back(method:
             one.answer(guest, number, 401, nonce="again")
         if minute % 3 == 2:
             decision, number = one.ask(guest, method, nonce=nonce, extra=(), uri="sip:100@pbx")
-            if not decision.effect:
+            for code in [] if decision.effect else codes:
                 one.answer(guest, number, code, method)
     assert 10 <= reached <= 20
 
