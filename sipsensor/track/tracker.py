@@ -137,7 +137,9 @@ class Tracker:
         standings = self.standings
         # Nobody answers an ACK: it repeats its call's credentials (RFC 3261 22.1) and tries nothing. So does a CANCEL.
         observation.has_credentials = what not in _NEVER_ASKED and observation.message.has_credentials
-        name = _folded(examined.keys(_TO_USER if what in _NAMED_BY_TO else _FROM_USER))
+        # OPTIONS asks about whom its Request-URI names (RFC 3261 11.2), and the PBX itself where it names nobody.
+        name = _folded(examined.keys(_URI_USER)) if what == _OPTIONS else 0
+        name = name or _folded(examined.keys(_TO_USER if what in _NAMED_BY_TO else _FROM_USER))
         observation.name_key = name
         if observation.has_credentials:
             self._credentials(observation, end)
