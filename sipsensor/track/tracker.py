@@ -266,6 +266,7 @@ class Tracker:
     # --- the PBX asks somebody outside, he answers
 
     def _own_request(self, observation: Observation) -> None:
+        self.transactions.went_out(observation.examined)
         if observation.message.what == _REGISTER:
             self.transactions.asked(observation.examined, observation.end.port)
 
@@ -273,7 +274,7 @@ class Tracker:
         """A provider accepts a registration of the PBX: he alone could know its transaction."""
         examined, end, ts = observation.examined, observation.end, observation.ts
         if examined.code in _CHALLENGES:
-            self.challenges.came(examined)
+            self.challenges.came(examined, asked=self.transactions.is_answer(examined))
         if observation.message.what != _SUCCESS_CLASS or not self.transactions.was_asked(examined, end.port):
             return
         seconds = _seconds(examined)
