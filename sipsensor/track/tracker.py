@@ -137,9 +137,9 @@ class Tracker:
         standings = self.standings
         # Nobody answers an ACK: it repeats its call's credentials (RFC 3261 22.1) and tries nothing. So does a CANCEL.
         observation.has_credentials = what not in _NEVER_ASKED and observation.message.has_credentials
-        # OPTIONS asks about whom its Request-URI names (RFC 3261 11.2), and the PBX itself where it names nobody.
-        name = _folded(examined.keys(_URI_USER)) if what == _OPTIONS else 0
-        name = name or _folded(examined.keys(_TO_USER if what in _NAMED_BY_TO else _FROM_USER))
+        name = _folded(examined.keys(_TO_USER if what in _NAMED_BY_TO else _FROM_USER))
+        if what == _OPTIONS:
+            name = _asked_about(examined, name)
         observation.name_key = name
         if observation.has_credentials:
             self._credentials(observation, end)
@@ -305,6 +305,14 @@ def _held(standing: Standing, account: int, name: int, end: End) -> Held:
 def _once(examined: examine.Examined, parts: list[int]) -> int:
     """A key of one transaction and what it is about; 0, which is never a repetition, where it names no transaction."""
     return _folded([examined.transaction_key, *parts]) if examined.transaction_key else 0
+
+
+def _asked_about(examined: examine.Examined, to: int) -> int:
+    """Whom OPTIONS asks about: its Request-URI names him (RFC 3261 11.2), or To where that names nobody; both where they differ, for a
+    PBX may look at either.
+    """
+    named = _folded(examined.keys(_URI_USER))
+    return _folded([named, to]) if named and to and named != to else named or to
 
 
 def _binds(what: int, examined: examine.Examined) -> int:

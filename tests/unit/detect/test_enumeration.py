@@ -45,6 +45,12 @@ def test_options_name_whom_they_ask_about() -> None:
     assert not any(one.ask(other, "OPTIONS", uri="sip:pbx")[0].verdict for _ in range(300))
 
 
+def test_options_that_name_one_in_the_request_uri_and_others_in_to_are_names_all_the_same() -> None:
+    one = enumeration()
+    asked = [one.ask(Guest(f"{number}", src=ATTACKER), "OPTIONS", uri="sip:600@pbx")[0] for number in range(300)]
+    assert [decision.verdict for decision in asked].count(Verdict.ACCEPT) == 20
+
+
 def test_a_new_port_for_each_name_meets_the_budget_of_all_strangers() -> None:
     one = enumeration()
     assert sum(names(one, 1, start=1000 + number, port=2000 + number) for number in range(500)) == 100
