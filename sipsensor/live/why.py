@@ -155,7 +155,7 @@ class Why:
         all_ports = list(standings.all(now))
         with self._sensor.between_packets():
             key = self._keys.account(name)
-            sources = standings.sources.get(key, now)
+            known, sources = standings.is_account(key, now), standings.sources_of(key, now)
             used = [each.as_object() for each in levels.of_account(engine.detectors, key, now)]
             cuts = [self._cut(one) for one in held if one.account == key]
         in_force = [cut for cut in cuts if cut["until"] > commanded.seconds(now)]
@@ -163,8 +163,8 @@ class Why:
             "account": shown(kept.name(key) or name),
             "key": f"{key:016x}",
             "mode": engine.policy.mode.value,
-            "known": sources is not None,
-            "sources": sources[0] if sources else 0,
+            "known": known,
+            "sources": sources,
             "registered": [self._standing(one) for _, one in all_ports if key in one[1:3]][:LISTED_MOST],
             "cuts": in_force[:LISTED_MOST],
             "offences": [cut for cut in cuts if cut not in in_force][:LISTED_MOST],

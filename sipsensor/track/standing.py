@@ -1,9 +1,8 @@
 """How far an ``address . port`` is believed, and which accounts were ever accepted from which source (DESIGN 6).
 
 Proven: he receives at his address. Trusted: the PBX accepted his credentials, given on a nonce that went to him alone, for a
-registration or
-a call; or he is a provider where the PBX registered itself. Strangers are not kept here, so no flood of theirs costs a place; the proven
-make room for the trusted.
+registration or a call; or he is a provider where the PBX registered itself. Strangers are not kept here, so no flood of theirs costs a
+place; the proven make room for the trusted.
 """
 
 from __future__ import annotations
@@ -86,6 +85,10 @@ class Standings:
         """Whether the PBX accepted credentials for that name within the last weeks, from anywhere."""
         return self.sources.get(account, now) is not None
 
+    def sources_of(self, account: int, now: int) -> int:
+        """From how many sources the PBX accepted that account within the last weeks: at most SOURCES_PER_ACCOUNT."""
+        return len(self._places(account, 0, now))
+
     def accounts_at(self, source: int, now: int) -> int:
         """How many accounts the PBX accepted from that source within the last weeks: an office has many."""
         numbers = self.offices.get(source, now)
@@ -160,7 +163,9 @@ class Standings:
         return self.known.put(pair_key(account, source), now, until, (call,), Standing.TRUSTED)
 
     def _places(self, account: int, source: int, now: int) -> list[int]:
-        """The other sources from which that account is known still: where it has not been for weeks makes room for a new one."""
+        """The sources but this one (0: none is left out) from which that account is known still: where it has not been for weeks
+        makes room for a new one.
+        """
         held = self.sources.get(account, now) or ()
         return [
             place

@@ -56,6 +56,7 @@ def test_an_account_has_ten_sources_and_no_more() -> None:
     assert one.of(100 + SOURCES_PER_ACCOUNT + 1, 0) is Standing.STRANGER
     assert one.known_call(201, SOURCES_PER_ACCOUNT + 1, 0) is None
     assert accept(one, 500, 1)  # one of the ten comes from another port
+    assert (one.sources_of(201, 0), one.sources_of(202, 0)) == (SOURCES_PER_ACCOUNT, 0)
 
 
 def test_a_source_where_an_account_has_not_been_for_weeks_makes_room_for_another() -> None:
