@@ -128,6 +128,10 @@ class Held(NamedTuple):
         size = 15 if address.startswith(IPV4) else 6
         return tuple(address[:size] + bytes((fill,)) * (16 - size) for fill in (0, 255))
 
+    def lies_in(self, networks: ranges.Networks) -> bool:
+        """As a whole: a network's cut only where both its ends are inside."""
+        return all(networks.contains(end) for end in self.ends)
+
 
 class InForce(NamedTuple):
     """What covers a request: the rule that cut it, the reason of the drop, and the cut that begins anew with it."""
@@ -216,11 +220,6 @@ class Ledger:
         """Cut nothing of that source (a key) for the grace time."""
         if self.ladder.grace:
             self.spared.put(source, now, now + self.ladder.grace * NANOSECONDS, (now,))
-
-    def unban(self, networks: ranges.Networks, source_of: Callable[[bytes], int], now: int) -> list[Held]:
-        """Lift every cut that lies in these networks as a whole: see ``lift``. Walks the whole ledger."""
-        found = [key for key, held in self.cuts(now, over=True) if all(networks.contains(end) for end in held.ends)]
-        return self.lift(found, source_of, now)
 
     def lift(self, keys: Iterable[int], source_of: Callable[[bytes], int], now: int) -> list[Held]:
         """Lift and forget the cuts of these keys, and spare their sources. Returns those that were in force.

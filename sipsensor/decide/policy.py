@@ -54,7 +54,7 @@ class Policy:
         return Decision(_DROP, reason, rule=rule, alerts=alerts, observation=observation, effect=self.effect(_DROP))
 
     def spare(self, decision: Decision) -> Decision:
-        """The same alerts, and the packet goes through: an emergency call."""
+        """The same alerts, and the packet goes through: whom ``Trust.spares``."""
         return Decision(
             _ACCEPT, Reason.NONE, rule=decision.rule, alerts=decision.alerts, observation=decision.observation
         )

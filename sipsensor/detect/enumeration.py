@@ -1,10 +1,9 @@
 """Trying out account names: names that the PBX never accepted have a budget, one for each sender and one for all strangers together.
 
 A name is charged when a sender first uses it, and given back when the PBX takes the request: it accepts the credentials, lets the call
-ring,
-answers the OPTIONS. So an office that boots and a provider's callers are charged for a moment only. Beyond the budgets only packets with
-such names are dropped: a known account can always be reached, from any address, and nobody is cut for what could have been sent in his
-name.
+ring, answers the OPTIONS. So an office that boots and a provider's callers are charged for a moment only. Beyond the budgets only packets
+with such names are dropped: a known account can always be reached, from any address, and nobody is cut for what could have been sent in
+his name.
 """
 
 from __future__ import annotations

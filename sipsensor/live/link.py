@@ -33,9 +33,8 @@ class LinkEnd:
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)  # noqa: FBT003
-        self._descriptor = (
-            end.detach()
-        )  # as a number: it goes with this object, in whatever order the collector frees the two
+        # As a number: it goes with this object, in whatever order the collector frees the two.
+        self._descriptor = end.detach()
 
     def __del__(self) -> None:
         self.close()

@@ -98,7 +98,7 @@ class Orders:
         ledger, table = engine.ledger, aim.table
         # Looking for them walks the whole ledger; packets do not wait for that.
         cuts = list(ledger.cuts(now, over=True))
-        keys = [key for key, held in cuts if all(table.contains(end) for end in held.ends)]
+        keys = [key for key, held in cuts if held.lies_in(table)]
         above = [held for _, held in cuts if held.until > now and _covers(held, aim)]
         with self._sensor.between_packets():
             orders = {network: ledger.orders[network] for network in _inside(aim, ledger.orders)}

@@ -134,7 +134,9 @@ class World(RuleBasedStateMachine):
         for one in (self.one, self.twin):
             if not [held for _, held in one.engine.ledger.cuts(one.ts, over=True) if held.address == wide(src)]:
                 continue  # whom nothing was said of, is not spared
-            one.engine.ledger.unban(Networks([src]), source_of, one.ts)
+            ledger, networks = one.engine.ledger, Networks([src])
+            within = [key for key, held in ledger.cuts(one.ts, over=True) if held.lies_in(networks)]
+            ledger.lift(within, source_of, one.ts)
             assert not [held for _, held in one.engine.ledger.cuts(one.ts) if held.address == wide(src)]
             self.spared[src] = one.ts + one.engine.ledger.ladder.grace * NANOSECONDS
 

@@ -387,7 +387,10 @@ def test_a_text_that_is_no_network_is_refused_and_changes_nothing() -> None:
 
 
 def lift(one: Site, network: str) -> list[Held]:
-    return one.engine.ledger.unban(Networks([network]), source_of, one.ts)
+    ledger, networks = one.engine.ledger, Networks([network])
+    return ledger.lift(
+        [key for key, held in ledger.cuts(one.ts, over=True) if held.lies_in(networks)], source_of, one.ts
+    )
 
 
 def test_who_is_unbanned_is_in_at_once_and_not_cut_again_for_the_grace_time() -> None:
