@@ -7,10 +7,12 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.lab.guarded import Guarded, Place
+from tests.lab.network import Namespace, inside
 from tests.lab.send import SCANNER
 from tests.lab.sensor import Running
 from tests.lab.softphone import AGENT, Challenge, Forger, Softphone, request
@@ -19,6 +21,8 @@ TRUNK, PHONE, STRANGER, ELSEWHERE, LIAR = 1, 2, 3, 4, 5
 """Hosts of the one place."""
 NAMES = 200
 OK, NOT_FOUND = 200, 404
+BACKLOG = 100
+"""Packets in the queues: more than that, and whoever sends too much waits."""
 
 # Accounts that register once and never again are what the safety net looks for; it has tests of its own.
 SETTINGS = '[trust]\ntrunks = ["198.18.1.1"]\n[safety]\nshare = 0\n'
@@ -142,7 +146,10 @@ def all_work_during(scene: Scene, kind: str, count: int, rate: int) -> None:
         assert answered is not None
         nonce = Challenge.of(answered)
         ends = [*scene.ends, liar.end] if "maddr" in kind else scene.ends
-        sending = threading.Thread(target=send, args=(forger, ends, KINDS[kind], nonce, count, rate))
+        made = (
+            (end, KINDS[kind](end, next(_numbers), nonce)) for end in itertools.islice(itertools.cycle(ends), count)
+        )
+        sending = threading.Thread(target=send, args=(scene.site.network.gateway, forger, made, rate))
         sending.start()
         try:
             scene.works()
@@ -154,13 +161,24 @@ def all_work_during(scene: Scene, kind: str, count: int, rate: int) -> None:
     nobody_is_cut(scene)
 
 
-def send(forger: Forger, ends: list[End], kind: Kind, nonce: Challenge, count: int, rate: int) -> None:
-    """So many, in the name of each in turn. More a second than the sensor has time for is another test's matter."""
+def send(gateway: Namespace, forger: Forger, made: Iterable[tuple[End, bytes]], rate: int) -> None:
+    """In these names, so many a second. More than the sensor has time for is another test's matter: where the machine is busy with
+    other things, it gets fewer.
+    """
     start = time.monotonic()
-    for number, end in zip(range(count), itertools.cycle(ends), strict=False):
-        forger.send(end, kind(end, next(_numbers), nonce))
-        if number % 50 == 0:
-            time.sleep(max(0.0, start + number / rate - time.monotonic()))
+    with inside(gateway):
+        for number, (end, message) in enumerate(made):
+            forger.send(end, message)
+            if number % 50 == 0:
+                time.sleep(max(0.0, start + number / rate - time.monotonic()))
+                while waiting() > BACKLOG:
+                    time.sleep(0.01)
+
+
+def waiting() -> int:
+    """Packets in the sensor's queues, in the namespace of this thread."""
+    listed = Path("/proc/thread-self/net/netfilter/nfnetlink_queue").read_text()
+    return sum(int(line.split()[2]) for line in listed.splitlines())
 
 
 def nobody_is_cut(scene: Scene) -> None:
