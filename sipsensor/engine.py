@@ -163,7 +163,7 @@ class Engine:
             if cut is not None:
                 decision = self.policy.drop(cut.reason, cut.rule, decision.alerts, observation)
                 decision.cuts = cut.again
-                self.safety.cut(observation.ts)
+                self.safety.cut(observation)
         if not decision.verdict:
             decision = self._behaviour(observation, decision)
         if asks and decision.effect:
@@ -194,7 +194,7 @@ class Engine:
             for cut in self.ledger.cut(observation, alert.scope, alert.rule)
         )
         if cuts:
-            self.safety.cut(observation.ts)
+            self.safety.cut(observation)
         return cuts
 
     def _detect(self, observation: Observation, table: Sequence[Sequence[Detector]]) -> Sequence[Alert]:

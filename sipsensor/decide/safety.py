@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 from sipsensor.model import NANOSECONDS
 
 if TYPE_CHECKING:
+    from sipsensor.model import Observation
     from sipsensor.track.standing import Standings
 
 LOOK = 10 * NANOSECONDS
+REGISTRATION = 3600 * NANOSECONDS
+"""How long a registration lasts where nobody says otherwise (RFC 3261 10.2): who is shut out has vanished by then."""
 _FULL = 100
 
 
@@ -36,14 +39,23 @@ class Safety:
         self.net = net or Net()
         self.tripped = ""
         self._before = 0
+        self._since = 0
         self._until = 0
         self._due = 0
 
-    def cut(self, now: int) -> None:
-        """Something was cut, or an account's packets were dropped for a cut."""
-        if now >= self._until:
+    def cut(self, observation: Observation) -> None:
+        """Something of this request was cut, or it was dropped for a cut. Where no account was ever accepted no phone is shut out:
+        whoever guesses there all day is no reason for phones that go home at six.
+        """
+        if observation.known or observation.accounts_at:
+            self.begin(observation.ts)
+
+    def begin(self, now: int) -> None:
+        """From now on phones that vanish may be our doing."""
+        if now >= self._until or now >= self._since + REGISTRATION + self.net.window * NANOSECONDS:
             self._before = self.standings.registered(now)
             self.standings.withdrawn = 0
+            self._since = now
         self._until = now + self.net.window * NANOSECONDS
 
     def tick(self, now: int) -> str:
