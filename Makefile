@@ -120,7 +120,7 @@ test-all: setup-test ## everything, the long parts included
 
 .PHONY: lab-asterisk
 lab-asterisk: setup-test ## a real Asterisk 22 behind the sensor; fetched from Debian sid into build/ the first time (root, 330 MB)
-	@$(PYTEST) tests/lab/test_asterisk.py
+	@$(PYTEST) tests/lab/test_asterisk.py tests/lab/test_asterisk_guessing.py tests/lab/test_asterisk_forged.py
 
 .PHONY: setup-test
 setup-test: $(VENV)/.dev build

@@ -17,7 +17,7 @@ from sipsensor.cli.asking import Answer
 def command(*, seconds: str | None, confirm: bool, config_file: Path | None, socket: str | None, as_json: bool) -> None:
     """Drop from now on what the policy says is to be dropped. With --for it reverts by itself unless you --confirm.
 
-    Also goes on after the safety net fell back. Lasts until the sensor is started again: mode in the configuration is what it starts with.
+    Also goes on after the safety net fell back. Lasts until the service is started again: mode in the configuration is what it starts with.
     """
     arguments: dict[str, object] = {"confirm": confirm, **({"for": seconds} if seconds is not None else {})}
     asking.show(asking.order(config_file, socket, "enforce", arguments), _print, as_json=as_json)
@@ -26,7 +26,7 @@ def command(*, seconds: str | None, confirm: bool, config_file: Path | None, soc
 @click.command("observe")
 @asking.sensor
 def observe(*, config_file: Path | None, socket: str | None, as_json: bool) -> None:
-    """Judge and report, but drop nothing from now on. Lasts until sipsensor enforce, or the sensor is started again."""
+    """Judge and report, but drop nothing from now on. Lasts until sipsensor enforce, or the service is started again."""
     asking.show(asking.order(config_file, socket, "observe"), _print, as_json=as_json)
 
 

@@ -61,12 +61,16 @@ ABOUT = {
     ),
     "malformed": About(
         sees="""Shapes that no lawful sender makes or that crash receivers: no header at all, NUL bytes, a Content-Length that
-                    cannot be, a CSeq of another method. What is merely sloppy alerts.""",
-        needs="The head of one whole datagram towards the PBX. TCP segments begin anywhere, so they are not judged here.",
+                    cannot be, a CSeq of another method. And a Via of a stranger whose maddr has the PBX answer somebody else
+                    (RFC 3261 18.2.2): Asterisk sends its challenge there. What is merely sloppy alerts.""",
+        needs="""The head of one whole datagram towards the PBX. TCP segments begin anywhere, so they are not judged here. For
+                    maddr also the standing of who sends it: it is looked at where he is a stranger, and lawful where it is
+                    his own address, or the multicast group that he sent to.""",
         wrong="""A device with a bug of its own. The rules that drop have no known product behind them; of those that alert
                     several have (a SIP helper in a router that rewrites the body and not its length).
-                    `sipsensor explain` shows the shape and where it stands; `[rules."…"] action = "alert"` lets
-                    it pass.""",
+                    `sipsensor explain` shows the shape and where it stands; `[rules."…"] action = "alert"` lets it
+                    pass. A device behind NAT that writes its inner address, or a name, as maddr is dropped while it is a
+                    stranger: let `evasion.via.maddr` alert, or `sipsensor trust` its address.""",
     ),
     "guessing": About(
         sees="""Credentials. Each try is charged when it arrives and given back when the PBX accepts it (or says that only the

@@ -134,6 +134,8 @@ _TCP = 6
 _VIA = names.FIELDS["via"]
 # Wherever it stands in the line: some stacks look for the word alone, in quotes and behind a comma, too.
 _MADDR_VALUE = re.compile(rb"(?i)maddr\s*=[\s\"]*([^;,\s\"]+)")
+_MADDR_MOST = 4
+"""Ways in which one Via may write the same address; a thousand of them are there to be slow to read."""
 _ANY_BIT = sum({bit for _, bits in _BITS for _, bit in bits})
 
 
@@ -185,8 +187,8 @@ def _answered_elsewhere(observation: Observation) -> list[Alert]:
     if observation.relieved or observation.standing == Standing.TRUSTED or observation.end.behind:
         return []
     src, dst = _address(observation.examined.src_text), _address(observation.examined.dst_text)
-    for named in _MADDR_VALUE.findall(via):
-        address = _address(named.decode("ascii", "replace").strip("[]"))
+    for number, named in enumerate(dict.fromkeys(_MADDR_VALUE.findall(via))):
+        address = _address(named.decode("ascii", "replace").strip("[]")) if number < _MADDR_MOST else None
         if address is None or (address != src and not (address == dst and address.is_multicast)):
             return [
                 Alert(MADDR, observation, {"shape": "maddr", "maddr": named[:64].decode("ascii", "backslashreplace")})

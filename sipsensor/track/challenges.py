@@ -58,11 +58,13 @@ class Challenges:
             if exchange:
                 self.exchanges.put(pair_key(nonce, exchange), ts, until, (to,))
 
-    def came(self, examined: examine.Examined) -> None:
-        """Somebody outside challenges the PBX, or whoever it asked for. His nonce proves nobody, also where the PBX hands it on."""
+    def came(self, examined: examine.Examined, *, asked: bool = False) -> None:
+        """Somebody outside challenges the PBX, or whoever it asked for. His nonce proves nobody, also where the PBX hands it on. Those that
+        answer what the PBX ``asked`` are not pushed out by others, which anybody may send in any number.
+        """
         ts = examined.ts
         for nonce in examined.nonce_keys():
-            self.foreign.put(nonce, ts, ts + self._life, (1,))
+            self.foreign.put(nonce, ts, ts + self._life, (1,), int(asked))
             if self.table.get(nonce, ts) is not None:
                 self.table.put(nonce, ts, ts + self._life, (_SHARED,))
 

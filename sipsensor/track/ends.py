@@ -24,6 +24,8 @@ _VIA = names.FIELDS["via"]
 _SIP_PORT = 5060
 _DEPTH_MOST = 8
 """Proxies one behind the other."""
+_PARAMETERS_MOST = 32
+"""Of one Via: with more it is nobody's, for reading thousands takes longer than all else that a message costs."""
 _RESPONSE = examine.CONTENT_RESPONSE
 _AMBIGUOUS = 1 << names.ANOMALIES["ambiguous-line-ends"]
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -132,7 +134,9 @@ def _vias(examined: examine.Examined) -> list[bytes] | None:
 
 def _sent_from(via: bytes) -> tuple[bytes, int] | None:
     """Address and port that a Via says the proxy got the message from; None where it names no address, or several."""
-    sent, *parameters = (part.strip() for part in via.split(b";"))
+    sent, *parameters = (part.strip() for part in via.split(b";", _PARAMETERS_MOST))
+    if len(parameters) == _PARAMETERS_MOST:
+        return None
     named: dict[bytes, bytes] = {}
     for name, _, value in (part.partition(b"=") for part in parameters):
         key = name.strip().lower()

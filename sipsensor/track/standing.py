@@ -61,7 +61,7 @@ class Standings:
     def __init__(self, capacity: int = 65_536) -> None:
         self.table = tables.Records(capacity, len(Held._fields), kept=True)
         self.known = tables.Records(capacity, len(Known._fields), kept=True)
-        self.sources = tables.Records(capacity, 1, kept=True)
+        self.sources = tables.Records(capacity, SOURCES_PER_ACCOUNT, kept=True)
         self.offices = tables.Records(capacity, 1, kept=True)
         self.ports = tables.RateTable(capacity, [(PORTS_PER_ACCOUNT, PROVEN_SECONDS)])
         self.withdrawn = 0
@@ -150,14 +150,20 @@ class Standings:
         return [Table.of(name, table) for name, table in self.kept().items()]
 
     def _know(self, account: int, source: int, call: int, now: int, until: int) -> bool:
-        pair = pair_key(account, source)
-        if self.known.get(pair, now) is None:
-            sources = self.sources.get(account, now) or (0,)
-            if sources[0] >= SOURCES_PER_ACCOUNT:
-                return False
-            self.sources.put(account, now, until, (sources[0] + 1,), Standing.TRUSTED)
-            self.offices.put(source, now, until, (self.accounts_at(source, now) + 1,), Standing.TRUSTED)
-        else:
-            self.sources.put(account, now, until, self.sources.get(account, now) or (1,), Standing.TRUSTED)
-            self.offices.put(source, now, until, (max(1, self.accounts_at(source, now)),), Standing.TRUSTED)
-        return self.known.put(pair, now, until, (call,), Standing.TRUSTED)
+        new = self.known.get(pair_key(account, source), now) is None
+        places = self._places(account, source, now)
+        if new and len(places) >= SOURCES_PER_ACCOUNT:
+            return False
+        held = (*places, source, *(0,) * SOURCES_PER_ACCOUNT)[:SOURCES_PER_ACCOUNT]
+        self.sources.put(account, now, until, held, Standing.TRUSTED)
+        self.offices.put(source, now, until, (max(1, self.accounts_at(source, now) + new),), Standing.TRUSTED)
+        return self.known.put(pair_key(account, source), now, until, (call,), Standing.TRUSTED)
+
+    def _places(self, account: int, source: int, now: int) -> list[int]:
+        """The other sources from which that account is known still: where it has not been for weeks makes room for a new one."""
+        held = self.sources.get(account, now) or ()
+        return [
+            place
+            for place in held
+            if place not in {0, source} and self.known.get(pair_key(account, place), now) is not None
+        ]

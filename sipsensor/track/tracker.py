@@ -138,7 +138,9 @@ class Tracker:
         standings = self.standings
         # Nobody answers an ACK: it repeats its call's credentials (RFC 3261 22.1) and tries nothing. So does a CANCEL.
         observation.has_credentials = what not in _NEVER_ASKED and observation.message.has_credentials
-        name = _folded(examined.keys(_TO_USER if what in _NAMED_BY_TO else _FROM_USER))
+        # OPTIONS asks about whom its Request-URI names (RFC 3261 11.2), and the PBX itself where it names nobody.
+        name = _folded(examined.keys(_URI_USER)) if what == _OPTIONS else 0
+        name = name or _folded(examined.keys(_TO_USER if what in _NAMED_BY_TO else _FROM_USER))
         observation.name_key = name
         if observation.has_credentials:
             self._credentials(observation, end)
@@ -265,6 +267,7 @@ class Tracker:
     # --- the PBX asks somebody outside, he answers
 
     def _own_request(self, observation: Observation) -> None:
+        self.transactions.went_out(observation.examined)
         if observation.message.what == _REGISTER:
             self.transactions.asked(observation.examined, observation.end.port)
 
@@ -272,7 +275,7 @@ class Tracker:
         """A provider accepts a registration of the PBX: he alone could know its transaction."""
         examined, end, ts = observation.examined, observation.end, observation.ts
         if examined.code in _CHALLENGES:
-            self.challenges.came(examined)
+            self.challenges.came(examined, asked=self.transactions.is_answer(examined))
         if observation.message.what != _SUCCESS_CLASS or not self.transactions.was_asked(examined, end.port):
             return
         seconds = _seconds(examined)

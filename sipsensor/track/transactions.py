@@ -73,6 +73,7 @@ class Transactions:
         self.seen = tables.SeenTable(capacity, TRANSACTION_SECONDS)
         self.waiting = tables.Records(capacity, len(Request._fields))
         self.own = tables.Records(1024, 1)
+        self.passed_on = tables.Records(max(8, capacity // 8), 1)
 
     def repeats(self, key: int, now: int) -> int:
         """How many datagrams with this key came before this one. 0 for a message that names no transaction (key 0)."""
@@ -89,6 +90,7 @@ class Transactions:
             Table.of("transactions", self.seen),
             Table.of("requests", self.waiting),
             Table.of("own_registrations", self.own),
+            Table.of("own_requests", self.passed_on),
         ]
 
     def asked(self, examined: examine.Examined, port: int) -> None:
@@ -98,6 +100,14 @@ class Transactions:
     def was_asked(self, examined: examine.Examined, port: int) -> bool:
         """Whether this response answers such a request, from where it went."""
         return self.own.get(examined.transaction_key, examined.ts) == (port,)
+
+    def went_out(self, examined: examine.Examined) -> None:
+        """The PBX asks somebody for anything, of itself or for another."""
+        self.passed_on.put(examined.transaction_key, examined.ts, examined.ts + ANSWER_SECONDS * NANOSECONDS, (1,))
+
+    def is_answer(self, examined: examine.Examined) -> bool:
+        """Whether this response answers such a request, as far as its transaction tells: its branch is hard to guess."""
+        return self.passed_on.get(examined.transaction_key, examined.ts) is not None
 
     def began(self, examined: examine.Examined, request: Request) -> None:
         """A request of somebody outside: wait for its answer. Where another one waits under the same transaction, nobody knows which of

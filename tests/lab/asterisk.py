@@ -98,13 +98,15 @@ class Asterisk:
 
 
 @contextlib.contextmanager
-def asterisk(space: Namespace, role: Literal["pbx", "peer"], folder: Path) -> Iterator[Asterisk]:
-    """Runs with the configuration of its role until the end; what it writes goes to ``folder``. Raises TreeError."""
+def asterisk(space: Namespace, role: Literal["pbx", "peer"], folder: Path, more: str = "") -> Iterator[Asterisk]:
+    """Runs with the configuration of its role until the end (``more`` of pjsip.conf); what it writes goes to ``folder``. Raises TreeError."""
     found = tree()
     configured = folder / "etc"
     shutil.copytree(FOLDER / role, configured)
     for shared in FOLDER.glob("*.conf"):
         shutil.copy(shared, configured)
+    with (configured / "pjsip.conf").open("a") as accounts:
+        accounts.write(more)
     for name in OWN:
         (folder / name).mkdir()
     output = folder / "output"

@@ -81,10 +81,16 @@ class Guarded:
 @contextlib.contextmanager
 def guarded(folder: Path, options: str = OWN_NONCES, more: str = "") -> Iterator[Guarded]:
     """A network with Kamailio (``options``), on its gateway a sensor (``more`` of its configuration)."""
-    with network() as made, kamailio(made.pbx, folder, options):
-        route_everybody(made)
-        with sensor(made.gateway, folder, GATEWAY + more) as running, Arrivals(made.pbx) as arrivals:
-            yield Guarded(made, running, arrivals)
+    with network() as made, kamailio(made.pbx, folder, options), guard(made, folder, more) as site:
+        yield site
+
+
+@contextlib.contextmanager
+def guard(made: Network, folder: Path, more: str = "") -> Iterator[Guarded]:
+    """That network with the PBX that it has, and on its gateway a sensor (``more`` of its configuration)."""
+    route_everybody(made)
+    with sensor(made.gateway, folder, GATEWAY + more) as running, Arrivals(made.pbx) as arrivals:
+        yield Guarded(made, running, arrivals)
 
 
 def route_everybody(made: Network) -> None:

@@ -476,6 +476,7 @@ def test_it_names_the_tables_of_all_its_rooms() -> None:
         "transactions",
         "requests",
         "own_registrations",
+        "own_requests",
         "nonces",
         "challenged_requests",
         "foreign_nonces",

@@ -35,6 +35,16 @@ def test_twenty_new_names_of_one_sender_reach_the_pbx(method: str, code: int) ->
     assert (alert.rule, alert.scope, alert.evidence) == (SENDER, None, {"limit": 20, "seconds": 3600})
 
 
+def test_options_name_whom_they_ask_about() -> None:
+    """The Request-URI, whatever stands in To; a PBX that is asked about itself alone is asked about one name."""
+    one = enumeration()
+    guest = Guest("same", src=ATTACKER)
+    verdicts = [one.ask(guest, "OPTIONS", uri=f"sip:{number}@pbx")[0].verdict for number in range(300)]
+    assert verdicts.count(Verdict.ACCEPT) == 20
+    other = Guest("same", src="203.0.113.67")
+    assert not any(one.ask(other, "OPTIONS", uri="sip:pbx")[0].verdict for _ in range(300))
+
+
 def test_a_new_port_for_each_name_meets_the_budget_of_all_strangers() -> None:
     one = enumeration()
     assert sum(names(one, 1, start=1000 + number, port=2000 + number) for number in range(500)) == 100

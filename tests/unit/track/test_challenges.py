@@ -76,6 +76,15 @@ def test_a_nonce_that_a_foreign_pbx_made_proves_nobody_before_and_after_ours_han
     assert proof(challenges, credentials("n3")) is Proof.NONE
 
 
+def test_challenges_that_answer_nothing_push_out_none_that_does(challenges: Challenges) -> None:
+    evil = challenge("evil")
+    challenges.came(evil, asked=True)
+    for number in range(1000):
+        challenges.came(challenge(f"f{number}"))
+    sent(challenges, evil)
+    assert proof(challenges, credentials("evil")) is Proof.SHARED
+
+
 def test_the_port_is_no_matter(challenges: Challenges) -> None:
     sent(challenges, challenge("n1"))
     behind_nat = EXAMINER.examine(packet(credentials("n1").payload, src=STRANGER))

@@ -137,6 +137,7 @@ def unknown(*vias: str) -> None:
         f"SIP/2.0/UDP {VICTIM};x=(;received={STRANGER}",
         f'SIP/2.0/UDP {VICTIM};x=";received={STRANGER}',
         f'SIP/2.0/UDP x.example;received="{VICTIM}"',
+        f"SIP/2.0/UDP {STRANGER}{';a=b' * 10_000};received={VICTIM}",
     ],
 )
 def test_a_via_that_can_be_read_in_two_ways_is_nobodys(via: str) -> None:

@@ -58,6 +58,21 @@ def test_an_account_has_ten_sources_and_no_more() -> None:
     assert accept(one, 500, 1)  # one of the ten comes from another port
 
 
+def test_a_source_where_an_account_has_not_been_for_weeks_makes_room_for_another() -> None:
+    """A phone whose address changes every day, beside one of the same account that stays."""
+    one = Standings()
+    places = []
+    for day in range(100):
+        now = day * DAY
+        assert one.accept(1, 5, held(), 7, now, now + DAY)
+        one.accept(2, 1000 + day, held(), 7, now, now + DAY)
+        places.append(one.known_call(201, 1000 + day, now) == 7)
+        known = [place for place in (5, *range(1000, 1100)) if one.known_call(201, place, now) is not None]
+        assert len(known) <= SOURCES_PER_ACCOUNT
+    assert sum(places) >= 60
+    assert any(places[-14:])
+
+
 def test_an_account_has_so_many_ports_an_hour() -> None:
     one = Standings()
     found = [accept(one, 1000 + port, 5) for port in range(PORTS_PER_ACCOUNT + 5)]

@@ -6,6 +6,7 @@ import pytest
 from sipsensor.fastpath.ranges import Networks
 from sipsensor.model import WHAT_MALFORMED, WHAT_STATUS, AppProtocol, Direction, Observation, Outcome, Standing, kind_of
 from sipsensor.protocols.sip import parse
+from sipsensor.track.challenges import Challenges
 from sipsensor.track.direction import Directions
 from sipsensor.track.tracker import Tracker
 from sipsensor.track.transactions import Transactions
@@ -145,6 +146,27 @@ def test_a_nonce_that_somebody_outside_made_proves_nobody() -> None:
     one = site()
     theirs = response(401, "x", extra=[("WWW-Authenticate", 'Digest realm="x", nonce="evil"')])
     one.outside(theirs, OTHER.src)
+    guest = replace(PHONE, call="one-exchange")
+    _, number = one.ask(guest)
+    one.answer(guest, number, 401, nonce="evil")
+    accepted(one, "evil")
+    assert one.standing() is STRANGER_
+
+
+def test_nor_after_thousands_that_answer_nothing() -> None:
+    """A callee's challenge waits in the PBX for what others say; meanwhile invented ones fill the table of those that came."""
+    one = site()
+    one.engine.tracker.challenges = Challenges(capacity=64)
+    asked = {"Via": "SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKpbx", "CSeq": "9 INVITE"}
+    one.inside(message("INVITE", "sip:callee@there", change=asked), OTHER.src)
+
+    def answers(nonce: str, change: dict[str, str | None]) -> None:
+        challenge = ("WWW-Authenticate", f'Digest realm="x", nonce="{nonce}"')
+        one.outside(response(401, "x", change=change, extra=[challenge]), OTHER.src)
+
+    answers("evil", {**asked})
+    for number in range(1000):
+        answers(f"invented-{number}", {**asked, "Via": f"SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK{number}"})
     guest = replace(PHONE, call="one-exchange")
     _, number = one.ask(guest)
     one.answer(guest, number, 401, nonce="evil")
@@ -391,4 +413,4 @@ def test_a_pbx_that_leaves_a_known_phone_waiting_stalls() -> None:
 
 def test_its_tables_have_names_of_their_own() -> None:
     names = [table.name for table in tracker().tables()]
-    assert len(set(names)) == len(names) == 12
+    assert len(set(names)) == len(names) == 13

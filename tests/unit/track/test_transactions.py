@@ -56,7 +56,7 @@ def test_one_pushed_out_counts_as_new_and_all_is_bounded() -> None:
     assert one.repeats(1, 0) == 0
     seen = one.tables()[0]
     assert (seen.name, seen.entries, seen.capacity, seen.evictions) == ("transactions", 8, 8, 102 - 8)
-    assert [table.name for table in one.tables()] == ["transactions", "requests", "own_registrations"]
+    assert [table.name for table in one.tables()] == ["transactions", "requests", "own_registrations", "own_requests"]
 
 
 # --- outcomes (threats.md 2.1) ------------------------------------------------------------------------------------------------
