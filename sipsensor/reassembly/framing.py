@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     Examined: TypeAlias = examine.Examined
 
-MESSAGE_MAX = 65_536
-"""Bytes of one message of a stream. Kamailio's limit is the same, Asterisk's is lower."""
+MESSAGE_MAX = 131_072
+"""Bytes of one message of a stream: lawful ones of a little more than 64 KiB were seen in a capture."""
 PIPELINED_MAX = 256
 """Messages in one TCP segment, which offloading may have made 64 KiB long: more are shorter than any that a stack answers."""
 _MESSAGES = frozenset((examine.CONTENT_REQUEST, examine.CONTENT_RESPONSE))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _SYN, _RST = 2, 4
 _NUMBERS = 1 << 32
 _TCP = 6
-UNREAD_MAX = 128 * 1024
+UNREAD_MAX = 256 * 1024
 """Bytes on their way to a receiver who has not acknowledged them: more are refused until he has."""
 HELD_MAX = 64 * 1024
 """Bytes, and…"""

@@ -198,7 +198,7 @@ def test_in_observe_mode_what_would_be_dropped_is_behind_us() -> None:
     assert line.calls == ["bad@1", "call@2"]
 
 
-@pytest.mark.parametrize("length", ["-1", "x", "", "65537"])
+@pytest.mark.parametrize("length", ["-1", "x", "", "200000"])
 def test_lengths_that_stacks_read_differently_are_refused(length: str) -> None:
     line = Line()
     assert line.send(message(change={"Content-Length": length})).reason is Reason.UNINSPECTED
@@ -216,7 +216,7 @@ def test_a_message_that_names_no_length_ends_with_its_head() -> None:
 def test_a_head_that_never_ends_is_refused_in_the_end() -> None:
     line = Line()
     line.send(text(1)[:-2])
-    decisions = [line.send(b"X-More: " + b"x" * 990 + b"\r\n") for _ in range(80)]
+    decisions = [line.send(b"X-More: " + b"x" * 990 + b"\r\n") for _ in range(140)]
     assert decisions[0].reason is Reason.INCOMPLETE
     assert decisions[-1].reason is Reason.UNINSPECTED
 
