@@ -65,6 +65,7 @@ class Engine:
     ) -> None:
         self.examiner = examiner
         self.assembler = assembler
+        self.streams = assembler.streams
         self.tracker = tracker
         self.detectors = tuple(detectors)
         self.policy = policy
@@ -85,6 +86,8 @@ class Engine:
         """The decision on one examined packet. Never raises: what goes wrong inside is counted, reported and answered by ``on_error``."""
         try:
             decision = self._judge(examined)
+            if self.streams.moving:
+                self.streams.settle(delivered=not decision.effect)
         except Exception as error:  # noqa: BLE001  (the one place: a bug must never stop the traffic)
             decision = self._failed(examined, error)
         self.counters.count(examined, decision)
@@ -123,12 +126,12 @@ class Engine:
 
     def _judge_whole(self, examined: examine.Examined) -> Decision:
         pieces = self.assembler.assemble(examined)
+        if pieces and pieces[0].transport == _TCP and self.tracker.segment(pieces[0]):
+            pieces = self.streams.take(pieces, self.tracker.connections.known(pieces[0]))
         if not pieces:
             if pieces is None and self.on_unseen and self._from_stranger(examined):
                 return self.policy.drop(Reason.UNINSPECTED)
             return Decision(_ACCEPT, Reason.INCOMPLETE)
-        if pieces[0].transport == _TCP:
-            self.tracker.segment(pieces[0])
         decisions = []
         for piece in pieces:
             message = sip.parse(piece)
@@ -207,6 +210,7 @@ class Engine:
 
     def _failed(self, examined: examine.Examined, error: Exception) -> Decision:
         self.counters.errors += 1
+        self.streams.moving = None
         with contextlib.suppress(Exception):  # what cannot be reported is counted all the same
             self.report_error(examined, error)
         stranger = True

@@ -1,1 +1,1 @@
-"""Pieces to wholes: IP fragments (TCP streams come later). Imports ``fastpath`` and ``model``; keeps bounded state; never judges."""
+"""Pieces to wholes: IP fragments, TCP streams. Imports ``fastpath`` and ``model``; keeps bounded state; never judges."""

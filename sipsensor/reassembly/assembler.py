@@ -1,6 +1,6 @@
-"""One packet to 0..n whole messages: fragments are joined, datagrams with several messages taken apart.
+"""One packet to 0..n messages: fragments are joined, datagrams with several messages taken apart.
 
-TCP segments are looked at one by one, as if each were a datagram; the engine counts them as unassembled. Streams come with their own issue.
+A TCP segment is taken apart as if it were a datagram; ``streams`` says what its connection makes of it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from sipsensor.fastpath import examine
 from sipsensor.reassembly.fragments import Fragments
+from sipsensor.reassembly.framing import PIPELINED_MAX
+from sipsensor.reassembly.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +21,6 @@ _FRAGMENT = examine.DECODED_FRAGMENT
 _TCP = 6
 MESSAGES_MAX = 16
 """Messages looked at in one datagram. No stack reads a second one from UDP."""
-PIPELINED_MAX = 256
-"""Messages in one TCP segment, which offloading may have made 64 KiB long: more are shorter than any that a stack answers."""
 
 
 class Assembler:
@@ -29,6 +29,7 @@ class Assembler:
     def __init__(self, examiner: examine.Examiner, fragments: Fragments | None = None) -> None:
         self._examiner = examiner
         self.fragments = Fragments() if fragments is None else fragments
+        self.streams = Streams(examiner)
 
     def assemble(self, examined: examine.Examined) -> Sequence[examine.Examined] | None:
         """The messages that this packet completes. Empty: it is a piece of something that is not whole yet. None: what its
@@ -54,8 +55,9 @@ class Assembler:
 
     def tables(self) -> Sequence[Table]:
         """How full its tables are."""
-        return self.fragments.tables()
+        return [*self.fragments.tables(), *self.streams.tables()]
 
     def tick(self, now: int) -> None:
         """Free what timed out."""
         self.fragments.tick(now)
+        self.streams.tick(now)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sipsensor.fastpath import tables
 from sipsensor.model import NANOSECONDS, Table
+from sipsensor.reassembly.streams import Known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,8 @@ class Held(NamedTuple):
     received: int
     """The next byte that the PBX expects."""
     proven: int
+    began: int
+    """The other side's first byte: its initial sequence number + 1."""
 
 
 class Connections:
@@ -57,7 +60,7 @@ class Connections:
         if flags & _SYN:
             first = (examined.sequence + 1) % _MOST
             if flags & _ACK and (numbers is None or numbers[0] != first):
-                held = Held(first, first, examined.acknowledged, _BEGUN)
+                held = Held(first, first, examined.acknowledged, _BEGUN, examined.acknowledged)
                 self.table.put(key, ts, ts + HANDSHAKE_SECONDS * NANOSECONDS, held, _BEGUN)
             return
         if numbers is None:
@@ -86,15 +89,16 @@ class Connections:
 
     def proves(self, examined: examine.Examined) -> bool:
         """Whether this segment from outside belongs to a finished handshake, as far as its numbers tell."""
+        known = self.known(examined)
+        return known is not None and known.proves
+
+    def known(self, examined: examine.Examined) -> Known | None:
+        """What the PBX's own segments say of this segment's connection, where its handshake is finished."""
         numbers = self.table.get(examined.connection_key(False), examined.ts)  # noqa: FBT003
-        if numbers is None or not examined.tcp_flags & _ACK:
-            return False
-        held = Held(*numbers)
-        if not held.proven:
-            return False
-        unread = _behind(examined.acknowledged, held.sent)
-        near = _behind(examined.sequence, (held.received + WINDOW) % _MOST)
-        return unread < WINDOW and unread <= _behind(held.first, held.sent) and near < 2 * WINDOW
+        held = Held(*numbers) if numbers is not None else None
+        if held is None or not held.proven:
+            return None
+        return Known(held.began, held.received, bool(examined.tcp_flags & _ACK) and _is_near(examined, held))
 
     def tables(self) -> Sequence[Table]:
         """The connections."""
@@ -102,6 +106,13 @@ class Connections:
 
     def _prove(self, key: int, ts: int, held: Held) -> None:
         self.table.put(key, ts, ts + IDLE_SECONDS * NANOSECONDS, held, _PROVEN)
+
+
+def _is_near(examined: examine.Examined, held: Held) -> bool:
+    """Whether its numbers are such as only an end of the connection knows."""
+    unread = _behind(examined.acknowledged, held.sent)
+    near = _behind(examined.sequence, (held.received + WINDOW) % _MOST)
+    return unread < WINDOW and unread <= _behind(held.first, held.sent) and near < 2 * WINDOW
 
 
 def _behind(number: int, other: int) -> int:

@@ -107,14 +107,15 @@ class Tracker:
             self._answer_to_us(observation)
         return observation
 
-    def segment(self, examined: examine.Examined) -> None:
-        """A TCP segment, with a message or without: what it says of its connection."""
+    def segment(self, examined: examine.Examined) -> bool:
+        """A TCP segment, with a message or without: what it says of its connection. Whether somebody outside sent it."""
         # Who answers a SYN is a server. Where no address is known as protected, his answers and responses alone are known as such.
         asks = not examined.tcp_flags & _SYN and examined.content != _RESPONSE_CONTENT
         if self.directions.of(examined, is_request=asks) == _OUTBOUND:
             self.connections.left(examined)
-        else:
-            self.connections.came(examined)
+            return False
+        self.connections.came(examined)
+        return True
 
     def dropped(self, observation: Observation) -> None:
         """We drop this request: the PBX never sees it, so nothing of it is evidence."""

@@ -472,6 +472,7 @@ def test_it_names_the_tables_of_all_its_rooms() -> None:
     names = [table.name for table in engine(Keeps()).tables()]
     assert names == [
         "fragments",
+        "streams",
         "transactions",
         "requests",
         "own_registrations",

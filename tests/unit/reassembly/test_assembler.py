@@ -1,7 +1,8 @@
 from sipsensor.fastpath.examine import CONTENT_REQUEST
 from sipsensor.fastpath.examined import Examined
 from sipsensor.model import NANOSECONDS
-from sipsensor.reassembly.assembler import MESSAGES_MAX, PIPELINED_MAX, Assembler
+from sipsensor.reassembly.assembler import MESSAGES_MAX, Assembler
+from sipsensor.reassembly.framing import PIPELINED_MAX
 from tests.support.packets import LINK_RAW, datagram, ipv4, message, segment, udp
 from tests.support.scanning import PLAIN
 
