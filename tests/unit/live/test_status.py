@@ -213,7 +213,7 @@ def test_what_was_judged_is_told(watched: Watched) -> None:
     assert sum(said["alerts"].values()) >= 1  # type: ignore[attr-defined]
     assert said["errors"] == [{"time": 1_800_000_001.5, "line": "events.file: no"}]
     names = [table["name"] for table in said["tables"]]  # type: ignore[attr-defined]
-    assert names[:2] == ["fragments", "transactions"]
+    assert names[:2] == ["fragments", "streams"]
     assert len(set(names)) == len(names)
 
 
