@@ -101,13 +101,13 @@ test: setup-test ## all that CI runs
 # The lab mostly waits for tools and packets; the rest has the processor meanwhile.
 .PHONY: test-lab
 test-lab: $(VENV)/.dev build
-	@$(PYTEST) -p no:cacheprovider -m "not slow and (lab or packaging)"
+	@$(PYTEST) -p no:cacheprovider -m "not slow and lab"
 
 .PHONY: test-rest
 test-rest: $(VENV)/.dev build
 	@$(MAKE) --no-print-directory -j1 lowest
 	@$(MAKE) --no-print-directory -j1 fuzz SECONDS=60
-	@$(PYTEST) -m "not slow and not lab and not packaging"
+	@$(PYTEST) -m "not slow and not lab"
 
 .PHONY: test-all
 test-all: setup-test ## everything, the long parts included

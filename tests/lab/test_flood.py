@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from sipsensor.live.keeper import Keeper
 from tests.lab.network import wait_for
 from tests.lab.sensor import Running, sensor
 from tests.lab.traffic import field as grounds
@@ -99,10 +100,9 @@ def flood(ground: Field, running: Running, kind: str, seconds: float) -> Flood:
             phones.kill()
             generator.kill()
         watched.look(running)
-        # The keeper looks at the rules' counters now and then; a look that began before the last packet does not show it.
-        looks = samples(running).total("sipsensor_rules_looks_total")
-        wait_for(lambda: samples(running).total("sipsensor_rules_looks_total") >= looks + 2, 30, "two looks")
-        time.sleep(1)
+        # The keeper reads the rules' counters with every so many looks; one that began before the last packet does not show it.
+        enough = samples(running).total("sipsensor_rules_looks_total") + Keeper.COUNT + 1
+        wait_for(lambda: samples(running).total("sipsensor_rules_looks_total") > enough, 60, "the counters to be read")
         seen, arrived = samples(running).since(before), ground.arrived("strangers") - first
         return Flood(flooded, heard, watched, seen, arrived, new_flows_limited(running), spent, soft)
 
