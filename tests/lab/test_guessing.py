@@ -196,7 +196,10 @@ def test_a_new_ipv6_address_for_each_try(site: Guarded, place: Place, arrivals: 
     with addresses(site.network.outside, wanted, 64):
         for address in wanted:
             with Softphone(site.network.outside, (address, 0), place.account) as guesser:
-                guesser.register(patience=0.05, password=next(_passwords))
+                # A neighbour solicitation that is lost is repeated after a second (RFC 4861 10).
+                challenge = guesser.challenge(patience=5)
+                assert challenge is not None, address
+                burst(guesser, challenge, 1)
     spent(arrivals)
 
 
