@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import missing
-from tests.lab.asterisk import Asterisk, TreeError, asterisk, tree
+from tests.lab.asterisk import Asterisk, asterisk, tree
 from tests.lab.attack import SipVicious, attack
 from tests.lab.network import ATTACKER, PBX, PHONE, Namespace, Network, network, wait_for
 from tests.lab.pbx import Phones

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import missing
-from tests.lab.asterisk import Asterisk, TreeError, asterisk, tree
+from tests.lab.asterisk import Asterisk, asterisk, tree
 from tests.lab.forging import KINDS, OK, SETTINGS, Scene, all_work_during, cuts, scene_at
 from tests.lab.guarded import Guarded, guard, secret
 from tests.lab.network import network
