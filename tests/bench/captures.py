@@ -14,6 +14,9 @@ from tests.support.packets import address
 
 FOLDER = REPOSITORY / "build" / "captures"
 __all__ = ["PROTECTED", "day", "strangers"]
+LARGE = 100_000
+SCANNER = "scanner.sipvicious.user-agent"
+"""The rule that the last packet of each file is for: who does not find it has not read what he was given."""
 
 MEDIA = 4
 """Packets of media for each of signalling: 80 %."""
@@ -44,12 +47,12 @@ Timed = tuple[int, bytes]
 
 def day(packets: int) -> Path:
     """A working day of phones, offices and trunks until there are so many packets, four of five of them media."""
-    return _written(f"day-{packets}", itertools.islice(_with_media(), packets))
+    return _written(f"day-{packets}", _ended(itertools.islice(_with_media(), packets - 1)))
 
 
 def strangers(packets: int) -> Path:
     """REGISTERs without credentials, 5,000 a second, each a transaction of its own, from 50,000 sources in turn."""
-    return _written(f"strangers-{packets}", (_register(number) for number in range(packets)))
+    return _written(f"strangers-{packets}", _ended(_register(number) for number in range(packets - 1)))
 
 
 def _written(name: str, packets: Iterator[Timed]) -> Path:
@@ -65,6 +68,15 @@ def _written(name: str, packets: Iterator[Timed]) -> Path:
                 out.write(struct.pack("<IIII", seconds, rest, size, size) + ETHERNET + packet)
         part.rename(path)
     return path
+
+
+def _ended(packets: Iterator[Timed]) -> Iterator[Timed]:
+    """Behind them a scanner."""
+    ts = 0
+    for ts, packet in packets:
+        yield ts, packet
+    text = REGISTER.format(source="198.51.100.9", number=1).replace("Yealink SIP-T46S 66.86.0.15", "friendly-scanner")
+    yield ts + 1000, _datagram(("198.51.100.9", 5060), ("192.0.2.10", 5060), text.encode())
 
 
 def _with_media() -> Iterator[Timed]:
@@ -92,7 +104,10 @@ def _media() -> Iterator[bytes]:
 
 
 def _call(number: int) -> Iterator[bytes]:
-    phone, pbx = (f"198.18.{1 + number % 40}.7", 20_000 + number * 2 % 20_000), ("192.0.2.10", 10_000 + number * 2 % 8_000)
+    phone, pbx = (
+        (f"198.18.{1 + number % 40}.7", 20_000 + number * 2 % 20_000),
+        ("192.0.2.10", 10_000 + number * 2 % 8_000),
+    )
     for sequence in range(LENGTH):
         for source, target in ((phone, pbx), (pbx, phone)):
             head = struct.pack(">BBHII", 0x80, 0, sequence, sequence * 160, number * 2 + (source is pbx))
@@ -103,7 +118,9 @@ def _register(number: int) -> Timed:
     which = number % SOURCES
     source = f"203.{which >> 16}.{which >> 8 & 255}.{which & 255}"
     text = REGISTER.format(source=source, number=number).encode()
-    return 1_700_000_000 * NANOSECONDS + number * NANOSECONDS // 5000, _datagram((source, 5060), ("192.0.2.1", 5060), text)
+    return 1_700_000_000 * NANOSECONDS + number * NANOSECONDS // 5000, _datagram(
+        (source, 5060), ("192.0.2.1", 5060), text
+    )
 
 
 def _datagram(source: tuple[str, int], target: tuple[str, int], payload: bytes) -> bytes:

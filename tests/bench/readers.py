@@ -49,10 +49,13 @@ def _queue(ground: Field) -> None:
 @contextlib.contextmanager
 def floor(folder: Path) -> Iterator[Reader]:
     """Accepts everything, unseen, with batch verdicts."""
-    with _ground(folder, "floor") as ground, running(ground.network.gateway, ground.folder, "floor", "floor", f"{QUEUE}") as tool:
+    with (
+        _ground(folder, "floor") as ground,
+        running(ground.network.gateway, ground.folder, "floor", "floor", f"{QUEUE}") as tool,
+    ):
         ground.network.gateway.run(f"taskset -cp {CPU} {tool.process.pid}")
         _queue(ground)
-        yield Reader("floor", ground, tool.process.pid, (QUEUE,))
+        yield Reader("floor", ground, tool.process.pid, tool.process.pid, (QUEUE,))
 
 
 @contextlib.contextmanager
@@ -62,10 +65,12 @@ def suricata(folder: Path, found: Suricata) -> Iterator[Reader]:
         gateway, log = ground.network.gateway, ground.folder / "suricata.out"
         process = gateway.start(PINNED + found.inline(ground.folder, QUEUE), log)
         try:
-            wait_for(lambda: "Engine started" in log.read_text() or process.poll() is not None, 60, f"Suricata, see {log}")
+            wait_for(
+                lambda: "Engine started" in log.read_text() or process.poll() is not None, 60, f"Suricata, see {log}"
+            )
             assert process.poll() is None, log.read_text()
             _queue(ground)
-            yield Reader("suricata", ground, process.pid, (QUEUE,))
+            yield Reader("Suricata", ground, process.pid, process.pid, (QUEUE,))
         finally:
             process.terminate()
             process.wait(30)
@@ -78,4 +83,4 @@ def guard(folder: Path, name: str, settings: str = "") -> Iterator[Reader]:
         _ground(folder, name) as ground,
         sensor(ground.network.gateway, ground.folder, GATEWAY + settings, program=PINNED + str(COMMAND)) as live,
     ):
-        yield Reader(name, ground, live.process.pid, (5060, 5061))
+        yield Reader("sensor", ground, live.process.pid, live.part("sipsensor-queue"), (5060, 5061))

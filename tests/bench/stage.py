@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.network import Namespace, wait_for
+from tests.lab.network import wait_for
 from tests.lab.traffic.field import FORGED, PBX, STRANGERS, Field, Load
 from tests.lab.traffic.tools import Heard, Tool, running
 from tests.lab.traffic.watch import family
@@ -23,36 +23,31 @@ from tests.lab.traffic.watch import family
 BURST = 64
 WAIT_MS = 1
 """For which the PBX gathers a burst before it answers."""
-PHONES = 30_000
+PHONES = 20_000
 """So many that none comes near a limit: a round has a few registrations of each."""
 CPU = max(os.sched_getaffinity(0))
 PINNED = f"taskset -c {CPU} "
 LOCAL = 5064
+_WAITING, _GIVEN = 2, 7
+"""Columns of /proc/net/netfilter/nfnetlink_queue."""
 
 
 def spent(process: int) -> float:
-    """Seconds of processor time of a process and its descendants that live, all threads."""
+    """Seconds of processor time of all threads of a process that live."""
     total = 0
-    for number in family(process):
-        for task in Path(f"/proc/{number}/task").glob("*/schedstat"):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                total += int(task.read_text().split()[0])
+    for task in Path(f"/proc/{process}/task").glob("*/schedstat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            total += int(task.read_text().split()[0])
     return total / 1e9
-
-
-def taken(space: Namespace, queues: tuple[int, ...]) -> tuple[int, int]:
-    """Packets that the kernel ever gave to these queues, and that wait there."""
-    lines = [line.split() for line in space.run("cat /proc/net/netfilter/nfnetlink_queue").splitlines()]
-    found = {int(words[0]): words for words in lines}
-    return sum(int(found[queue][7]) for queue in queues), sum(int(found[queue][2]) for queue in queues)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a round cost: packets, and processor time."""
+    """What a round cost: packets, processor time of the process that serves the queue, and of those beside it."""
 
     packets: int
     seconds: float
+    beside: float
 
     @property
     def each(self) -> float:
@@ -61,11 +56,23 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Now:
+    """What was counted so far."""
+
+    packets: tuple[int, ...]
+    """Of each queue."""
+    waiting: int
+    seconds: float
+    beside: float
+
+
+@dataclass(frozen=True)
 class Reader:
-    """Somebody who reads queues, on a network of his own."""
+    """Somebody who reads queues, on a network of his own. ``process`` is the one that serves them; with it ends ``first``, its ancestor."""
 
     name: str
     ground: Field
+    first: int
     process: int
     queues: tuple[int, ...]
 
@@ -74,7 +81,7 @@ class Reader:
 
         Nothing may be lost.
         """
-        before = self._now()
+        before = self.now()
         heard = self._phones(exchanges, mix)
         heard.assert_nothing_lost()
         made = self._since(before)
@@ -83,8 +90,8 @@ class Reader:
 
     def flooded(self, packets: int, rate: float, sources: int) -> Cost:
         """REGISTERs of strangers, each a transaction of its own; what is accepted ends behind the queue."""
-        before = self._now()
-        first = before[0][0] & 0xFFFFFFFF
+        before = self.now()
+        first = sum(before.packets)
         arguments = (
             f"--device lan0 --mac {self._mac()} --to {PBX[4]} --from {FORGED[4]} --sources {sources} --kind register "
             f"--rate {rate:.0f} --seconds 600 --cpu {CPU} --local 5060 --bursts --packets {packets} --first {first}"
@@ -98,6 +105,23 @@ class Reader:
         assert made.packets > packets * 0.9, f"{self.name}: {made.packets} of {packets} packets got into the queue"
         return made
 
+    def now(self) -> Now:
+        """What the kernel gave to the queues, what waits there, and processor time."""
+        listed = self.ground.network.gateway.run("cat /proc/net/netfilter/nfnetlink_queue").splitlines()
+        found = {int(words[0]): words for words in map(str.split, listed)}
+        queues = [found[queue] for queue in self.queues]
+        beside = sum(spent(other) for other in family(self.first) if other != self.process)
+        waiting = sum(int(words[_WAITING]) for words in queues)
+        return Now(tuple(int(words[_GIVEN]) for words in queues), waiting, spent(self.process), beside)
+
+    def _since(self, before: Now) -> Cost:
+        wait_for(lambda: self.now().waiting == 0, 30, f"{self.name}: the queue to be empty")
+        time.sleep(0.2)
+        after = self.now()
+        return Cost(
+            sum(after.packets) - sum(before.packets), after.seconds - before.seconds, after.beside - before.beside
+        )
+
     def _phones(self, exchanges: int, mix: str) -> Heard:
         arguments = (
             f"--from {STRANGERS[4]} --to {PBX[4]} --rate 1000000 --seconds {exchanges / 1e6} --mix {mix} --phones {PHONES} "
@@ -108,15 +132,6 @@ class Reader:
             return Heard.of(tool.figures(150))
         finally:
             tool.kill()
-
-    def _now(self) -> tuple[tuple[int, int], float]:
-        return taken(self.ground.network.gateway, self.queues), spent(self.process)
-
-    def _since(self, before: tuple[tuple[int, int], float]) -> Cost:
-        gateway = self.ground.network.gateway
-        wait_for(lambda: taken(gateway, self.queues)[1] == 0, 30, f"{self.name}: the queue to be empty")
-        time.sleep(0.2)
-        return Cost(taken(gateway, self.queues)[0] - before[0][0], spent(self.process) - before[1])
 
     def _mac(self) -> str:
         shown = json.loads(self.ground.network.gateway.run("ip -json link show dev outer"))

@@ -48,7 +48,6 @@ rule-files: [sip.rules]
 classification-file: {folder}/classification.config
 reference-config-file: {folder}/reference.config
 """
-NFQ_SEEN = "engine started"
 
 
 class MissingError(Exception):
@@ -91,9 +90,16 @@ def find() -> Suricata:
     if own is not None:
         said = subprocess.run([own, "--build-info"], capture_output=True, text=True, check=False).stdout
         found = re.search(r"Suricata version (\d+)", said)
-        if found and int(found[1]) >= 8:  # noqa: PLR2004
+        if found and int(found[1]) >= 8:
             return Suricata(None)
     tree = sid.BUILT / "suricata"
     if (tree / "usr/bin/suricata").exists() and os.geteuid() == 0:
         return Suricata(tree)
     raise MissingError("no Suricata 8 in $PATH nor in build/suricata: make bench-suricata (root, Debian, 220 MB)")
+
+
+if __name__ == "__main__":
+    try:
+        print(sid.tree("suricata", "usr/bin/suricata"))  # noqa: T201
+    except sid.TreeError as problem:
+        raise SystemExit(f"make: {problem}") from None

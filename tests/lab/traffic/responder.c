@@ -6,8 +6,8 @@
  * carry the request's Via, From, To, Call-ID and CSeq, and in X-Arrived when the kernel received it (ns of the wall clock). Until SIGTERM; then prints one
  * line of JSON: what came, by method, and how many datagrams found the socket full.
  *
- * With WAIT (ms) every phone gets a nonce of its own, as PBXs give them, and requests are answered in bursts: what comes within so long after the
- * first is answered in one go.
+ * With WAIT every phone gets a nonce of its own, as PBXs give them; and above 0 requests are answered in bursts: what comes within so many ms after
+ * the first is answered in one go.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -28,7 +28,7 @@ struct request {
 
 static uint64_t received, counted[METHOD_COUNT], unreadable, answers, unsent;
 static uint32_t lost;
-static int wait_ms;
+static int wait_ms, own_nonces;
 
 /* A field of the head with its name and line end, by name; its size, 0 where there is none. */
 static int field(const struct request *r, const char *name, const char **out) {
@@ -146,7 +146,7 @@ static void serve(int fd) {
         }
         received++;
         r.arrived = received_at(&message, &lost);
-        r.source = wait_ms != 0 && from.ss_family == AF_INET ? ((struct sockaddr_in *)&from)->sin_addr.s_addr : 0;
+        r.source = own_nonces && from.ss_family == AF_INET ? ((struct sockaddr_in *)&from)->sin_addr.s_addr : 0;
         if (!read_request(bytes, (size_t)got, &r)) {
             unreadable++;
             continue;
@@ -161,6 +161,7 @@ int main(int argc, char **argv) {
     struct timeval patience = PATIENCE;
     if (argc < 3)
         die("wanted: ADDRESS PORT [WAIT [CPU]]");
+    own_nonces = argc > 3;
     wait_ms = argc > 3 ? atoi(argv[3]) : 0;
     if (argc > 4)
         stay_on(atoi(argv[4]));
