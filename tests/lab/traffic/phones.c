@@ -44,6 +44,8 @@ static struct times round_trip, one_way;
 static uint64_t requests, answered, provisional, again, acks, unsent, packets_in, strange;
 static uint32_t overflow;
 static int64_t last_answer, last_sent, longest_gap;
+static int registers;
+static uint32_t started; /* the first CSeq of phones that only register: those of a later run are higher */
 static struct sockaddr_storage pbx, first;
 static socklen_t pbx_size;
 static char (*nonces)[NONCE]; /* of each phone, empty until it is challenged */
@@ -85,10 +87,16 @@ static int send_as(uint32_t phone, const char *text, size_t size) {
     return sendmsg(fd, &message, 0) == (ssize_t)size;
 }
 
+/* A phone that only registers keeps its Call-ID and counts on (RFC 3261 10.2); all else begins a call of its own. */
+static uint64_t call_of(uint64_t exchange) {
+    return registers ? exchange % o.phones : exchange;
+}
+
 static void request(uint64_t exchange, int step, int kind, const char *method) {
     char text[SIZE];
     uint64_t number = exchange * STEPS + (uint64_t)step;
-    uint32_t phone = (uint32_t)(exchange % o.phones);
+    uint64_t call = call_of(exchange);
+    uint32_t phone = (uint32_t)(exchange % o.phones), cseq = registers ? started + (uint32_t)(exchange / o.phones) * 2 : 0;
     char credentials[300] = "";
     if (kind == REGISTER && nonces[phone][0] != 0 && (step == 1 || strcmp(o.mix, "again") == 0))
         snprintf(credentials, sizeof credentials,
@@ -101,15 +109,15 @@ static void request(uint64_t exchange, int step, int kind, const char *method) {
         "From: \"Desk %u\" <sip:%u@pbx.example>;tag=%lx\r\n"
         "To: <sip:%u@pbx.example>%s\r\n"
         "Call-ID: %016lx@192.168.0.20\r\n"
-        "CSeq: %d %s\r\n"
+        "CSeq: %u %s\r\n"
         "Contact: <sip:%u@192.168.0.20:5060>\r\n"
         "%s"
         "Allow: INVITE, ACK, OPTIONS, CANCEL, BYE, UPDATE, INFO, REFER, NOTIFY, MESSAGE\r\n"
         "User-Agent: %s\r\n"
         "Supported: replaces, timer\r\n"
         "%sContent-Length: 0\r\n\r\n",
-        method, kind == REGISTER ? "pbx.example" : "200@pbx.example", number, phone, 1000 + phone, exchange, kind == REGISTER ? 1000 + phone : 200,
-        kind == INVITE && step > 0 ? ";tag=a6c85cf" : "", exchange, kind == INVITE && step == 1 ? 1 : step + 1, method, 1000 + phone, credentials,
+        method, kind == REGISTER ? "pbx.example" : "200@pbx.example", number, phone, 1000 + phone, call, kind == REGISTER ? 1000 + phone : 200,
+        kind == INVITE && step > 0 ? ";tag=a6c85cf" : "", call, cseq + (kind == INVITE && step == 1 ? 1 : (uint32_t)step + 1), method, 1000 + phone, credentials,
         o.agent, kind == REGISTER ? "Expires: 3600\r\n" : "");
     struct pending *p = &table[number % MANY];
     *p = (struct pending){.number = number, .sent = now(CLOCK_REALTIME), .kind = kind, .step = step};
@@ -124,7 +132,7 @@ static void request(uint64_t exchange, int step, int kind, const char *method) {
 }
 
 static void begin(uint64_t exchange) {
-    int kind = strcmp(o.mix, "register") == 0 || strcmp(o.mix, "again") == 0 ? REGISTER : strcmp(o.mix, "sip") == 0 ? (int)(exchange % 3) : OPTIONS;
+    int kind = registers ? REGISTER : strcmp(o.mix, "sip") == 0 ? (int)(exchange % 3) : OPTIONS;
     request(exchange, 0, kind, kind == REGISTER ? "REGISTER" : kind == INVITE ? "INVITE" : "OPTIONS");
 }
 
@@ -157,10 +165,10 @@ static void heard(int64_t at) {
 
 static void take(const char *text, int64_t received) {
     int64_t number = number_behind(text, ";branch=z9hG4bK", 16), arrived = number_behind(text, "X-Arrived: ", 10);
-    int64_t exchange = number_behind(text, "Call-ID: ", 16), status = number_behind(text, "SIP/2.0 ", 10);
+    int64_t call = number_behind(text, "Call-ID: ", 16), status = number_behind(text, "SIP/2.0 ", 10);
     struct pending *p = &table[(uint64_t)number % MANY];
     packets_in++;
-    if (number < 0 || p->number != (uint64_t)number || exchange != number / STEPS || arrived < 0 || p->sent == 0) {
+    if (number < 0 || p->number != (uint64_t)number || (uint64_t)call != call_of((uint64_t)number / STEPS) || arrived < 0 || p->sent == 0) {
         strange++;
         return;
     }
@@ -279,6 +287,8 @@ int main(int argc, char **argv) {
         stay_on(o.cpu);
     if (o.burst > 1)
         in_one_go();
+    registers = strcmp(o.mix, "register") == 0 || strcmp(o.mix, "again") == 0;
+    started = (uint32_t)(now(CLOCK_REALTIME) / SECOND);
     nonces = calloc(o.phones, sizeof *nonces);
     if (nonces == NULL)
         die("memory for nonces");
