@@ -210,7 +210,7 @@ static void run(void) {
         last = FOREVER;
     while (at < last + (int64_t)(o.patience * SECOND) && !(ended && at > last) && !(exchanges == most && answered == requests)) {
         int64_t due = exchanges < most ? start + (int64_t)((double)exchanges / o.rate * SECOND) : at + SECOND / 20;
-        while (exchanges < most && due <= at && (o.burst == 1 || answered == requests || at > begun + SECOND / 10)) {
+        while (exchanges < most && due <= at && (o.burst == 1 || answered == requests || at > begun + 2 * SECOND)) {
             begun = at;
             for (uint32_t i = 0; i < o.burst && exchanges < most; i++)
                 begin(exchanges++);
