@@ -214,6 +214,7 @@ class Observation:
         "transaction",
         "trusted_here",
         "ts",
+        "what",
     )
 
     def __init__(  # noqa: PLR0915 - all that is known, by name
@@ -231,6 +232,8 @@ class Observation:
         self.direction = direction
         self.kind = kind
         self.standing = standing
+        self.what = kind % KIND_WHATS
+        """The third part of its kind: a method's number, ``WHAT_STATUS`` + a status class, or ``WHAT_MALFORMED``."""
         self.ts: int = examined.ts
         self.transaction: int = examined.transaction_key
         self.source_key = 0

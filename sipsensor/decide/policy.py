@@ -35,10 +35,10 @@ class Policy:
         """The decision on one message. ``tipped`` is an alert that drops though its rule alone would not: its score is reached."""
         if not alerts:
             return Decision(_ACCEPT, Reason.NONE, observation=observation)
-        standing = tuple(alert for alert in alerts if self.action_of(alert.rule) is not Action.OFF)
+        standing = tuple([alert for alert in alerts if self.action_of(alert.rule) is not Action.OFF])
         dropping = [alert.rule for alert in standing if alert is tipped or self.action_of(alert.rule) is Action.DROP]
         if not dropping:
-            rule = min((alert.rule for alert in standing), key=_rank, default=None)
+            rule = min([alert.rule for alert in standing], key=_rank, default=None)
             return Decision(_ACCEPT, Reason.NONE, rule=rule, alerts=standing, observation=observation)
         rule = min(dropping, key=_rank)
         return self.drop(rule.reason, rule, standing, observation)

@@ -28,7 +28,6 @@ from sipsensor.model import (
     Table,
     When,
 )
-from sipsensor.track.standing import pair_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +81,7 @@ STRANGERS = _rule(5102, "enumeration.strangers.names", "Account names tried out 
 _ALL = 1
 _REFUSED = 300
 _INVITE = names.METHODS.index(b"INVITE")
+_OUTBOUND, _ACCEPTED = int(Direction.OUTBOUND), int(Outcome.ACCEPTED)
 
 
 class Enumeration:
@@ -105,15 +105,15 @@ class Enumeration:
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """A new name: charge it. One that the PBX deals with: give it back."""
-        if observation.direction == Direction.OUTBOUND:
-            if observation.request is not None and observation.outcome == Outcome.ACCEPTED:
-                self._answered(observation)
+        if observation.direction == _OUTBOUND:
+            if observation.request is not None and observation.outcome == _ACCEPTED:
+                self._answered(observation, observation.request)
             return ()
         if observation.name_known or observation.relieved or observation.repeats or observation.excused:
             return ()
-        if observation.message.what in _WITHIN and observation.examined.raw(_TO_TAG) is not None:
+        if observation.what in _WITHIN and observation.examined.raw(_TO_TAG) is not None:
             return ()
-        if observation.message.what == _INVITE and self.callers.seen(observation.sender_key, observation.ts):
+        if observation.what == _INVITE and self.callers.seen(observation.sender_key, observation.ts):
             return ()
         return self._charge(observation, observation.account_key or observation.name_key)
 
@@ -132,7 +132,7 @@ class Enumeration:
 
     def _charge(self, observation: Observation, name: int) -> Sequence[Alert]:
         ts, sender = observation.ts, observation.sender_key
-        pair = pair_key(name, sender)
+        pair = tables.pair_key(name, sender)
         if not name or self.used.touch(pair, ts):
             return ()
         if self.senders.charge(sender, ts):
@@ -142,9 +142,9 @@ class Enumeration:
             return self._over(STRANGERS, observation, pair, self.settings.strangers)
         return ()
 
-    def _answered(self, observation: Observation) -> None:
+    def _answered(self, observation: Observation, request: Request) -> None:
         """The PBX deals with it. Who makes calls without any credentials calls in the name of many: a provider."""
-        request, ts = observation.request, observation.ts
+        ts = observation.ts
         if request.what == _INVITE and not request.account and observation.examined.code < _REFUSED:
             self.callers.forget(request.sender)
             self.callers.touch(request.sender, ts)
@@ -155,7 +155,7 @@ class Enumeration:
         if request.taken or request.name_known:
             return
         for name in {request.account, request.name} - {0}:
-            pair = pair_key(name, request.sender)
+            pair = tables.pair_key(name, request.sender)
             if self.used.seen(pair, ts):
                 self.used.forget(pair)
                 self.senders.refund(request.sender, ts)

@@ -17,8 +17,8 @@ _URI, _PHRASE, _START_LINE, _BODY = (
 )
 _METHOD, _VERSION, _CSEQ_METHOD = names.FIELDS["method"], names.FIELDS["version"], names.FIELDS["cseq.method"]
 _USER_AGENT, _SERVER = names.FIELDS["user-agent"], names.FIELDS["server"]
-_REQUEST, _MALFORMED = examine.CONTENT_REQUEST, examine.CONTENT_MALFORMED
-_MESSAGES = frozenset((_REQUEST, examine.CONTENT_RESPONSE))
+_REQUEST, _RESPONSE, _MALFORMED = examine.CONTENT_REQUEST, examine.CONTENT_RESPONSE, examine.CONTENT_MALFORMED
+_STATUS = WHAT_STATUS
 _AUTHORIZATION, _PROXY_AUTHORIZATION = names.FIELDS["authorization"], names.FIELDS["proxy-authorization"]
 
 
@@ -32,7 +32,7 @@ class SipMessage:
     def __init__(self, examined: examine.Examined) -> None:
         self.examined = examined
         self.is_request = examined.content == _REQUEST
-        self.what: int = examined.method if self.is_request else WHAT_STATUS + examined.code // 100
+        self.what: int = examined.method if self.is_request else _STATUS + examined.code // 100
         """The third part of the message's kind: method number, or WHAT_STATUS + status class."""
 
     def get(self, name: str) -> bytes | None:
@@ -105,13 +105,13 @@ class SipMessage:
     @property
     def has_credentials(self) -> bool:
         """Whether it carries Authorization or Proxy-Authorization."""
-        return self.examined.raw(_AUTHORIZATION) is not None or self.examined.raw(_PROXY_AUTHORIZATION) is not None
+        return self.examined.has(_AUTHORIZATION) or self.examined.has(_PROXY_AUTHORIZATION)
 
 
 def parse(examined: examine.Examined) -> SipMessage | Malformed | None:
     """The view, a malformed message, or None when this is no SIP. Never raises on input."""
     content = examined.content
-    if content in _MESSAGES:
+    if content == _REQUEST or content == _RESPONSE:  # noqa: PLR1714 - a set would be looked up
         return SipMessage(examined)
     if content == _MALFORMED:
         return Malformed(examined, AppProtocol.SIP, _MALFORMATION_NAMES[examined.malformation], examined.malformed_at)
