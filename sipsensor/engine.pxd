@@ -4,10 +4,12 @@ cimport cython
 from libc.stdint cimport int64_t
 
 from sipsensor.counters cimport Counters
+from sipsensor.decide.ledger cimport Ledger
 from sipsensor.decide.policy cimport Policy
 from sipsensor.detect.kinds cimport KindTable
 from sipsensor.fastpath.examined cimport Examined
 from sipsensor.model cimport Decision, Observation
+from sipsensor.reassembly.assembler cimport Assembler
 from sipsensor.track.tracker cimport Tracker
 
 cdef int _FORGED, _INBOUND, _INWARD, _TCP
@@ -15,11 +17,13 @@ cdef int _FORGED, _INBOUND, _INWARD, _TCP
 
 cdef class Engine:
     cdef readonly object examiner
-    cdef readonly object assembler, streams
+    cdef readonly Assembler assembler
+    cdef readonly object streams
     cdef public Tracker tracker
     cdef readonly tuple detectors
     cdef public Policy policy
-    cdef public object ledger, safety, scores
+    cdef public Ledger ledger
+    cdef public object safety, scores
     cdef readonly KindTable kinds
     cdef readonly Counters counters
     cdef public object on_error, on_unseen, report_error

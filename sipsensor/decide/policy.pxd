@@ -11,6 +11,7 @@ cdef class Policy:
 
     cpdef object action_of(self, rule)
     cpdef Decision decide(self, Observation observation, object alerts, object tipped=*)
+    cpdef Decision accept(self, Observation observation)
     cpdef Decision drop(self, object reason, object rule=*, tuple alerts=*, object observation=*)
     cpdef Decision spare(self, Decision decision)
     cpdef Decision exempt(self, Observation observation)

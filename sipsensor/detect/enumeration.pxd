@@ -3,7 +3,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
-from sipsensor.fastpath.tables cimport RateTable, SeenTable
+from sipsensor.fastpath.tables cimport RateTable, SeenTable, pair_key
 from sipsensor.model cimport Observation
 from sipsensor.track.transactions cimport Request
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import names, tables
+from sipsensor.fastpath import names, pair_key, tables
 from sipsensor.model import (
     WHAT_STATUS,
     Action,
@@ -132,7 +132,7 @@ class Enumeration:
 
     def _charge(self, observation: Observation, name: int) -> Sequence[Alert]:
         ts, sender = observation.ts, observation.sender_key
-        pair = tables.pair_key(name, sender)
+        pair = pair_key(name, sender)
         if not name or self.used.touch(pair, ts):
             return ()
         if self.senders.charge(sender, ts):
@@ -155,7 +155,7 @@ class Enumeration:
         if request.taken or request.name_known:
             return
         for name in {request.account, request.name} - {0}:
-            pair = tables.pair_key(name, request.sender)
+            pair = pair_key(name, request.sender)
             if self.used.seen(pair, ts):
                 self.used.forget(pair)
                 self.senders.refund(request.sender, ts)

@@ -4,7 +4,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from sipsensor.fastpath.examined cimport Examined
-from sipsensor.fastpath.tables cimport RateTable, Records, SeenTable
+from sipsensor.fastpath.tables cimport RateTable, Records, SeenTable, pair_key
 from sipsensor.model cimport Observation
 from sipsensor.track.transactions cimport Request
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import tables
+from sipsensor.fastpath import pair_key, tables
 from sipsensor.model import (
     NANOSECONDS,
     WHAT_STATUS,
@@ -222,7 +222,7 @@ class Guessing:
 
     def forgive(self, account: int, source: int, now: int) -> None:
         """The operator lets an account from a source in again (account 0: the source): what is spent would go on dropping it."""
-        pair = tables.pair_key(account, source)
+        pair = pair_key(account, source)
         whole = [(self.refused, source, 0), (self.names, source, 0), (self.offenders, source, 0)]
         whole += [(self.sources, source ^ bucket, 0) for bucket in range(self.settings.office_ceiling)]
         if account:
@@ -257,7 +257,7 @@ class Guessing:
         if observation.proof != _OWN:
             return _over(UNPROVEN, observation, self.unproven.charge(other, ts, known), (settings.unproven,))
         table = self.blind if observation.blind else self.pairs
-        over = table.charge(tables.pair_key(other, observation.source_key), ts)
+        over = table.charge(pair_key(other, observation.source_key), ts)
         if over:
             return _over(ACCOUNT, observation, over, (settings.account, settings.account_sustained))
         found = () if observation.known or known else self._name(observation, other)
@@ -295,7 +295,7 @@ class Guessing:
     def _name(self, observation: Observation, account: int) -> Sequence[Alert]:
         """An account that the PBX never accepted, when this source tries it first."""
         source, limit = observation.source_key, self.settings.source_names
-        named = tables.pair_key(account, source)
+        named = pair_key(account, source)
         if self.named.touch(named, observation.ts) or not self.names.charge(source, observation.ts):
             return ()
         self.named.forget(named)
@@ -380,7 +380,7 @@ class Guessing:
         self.accounts.refund(request.account, ts)
         self.networks.refund(self._network(observation), ts)
         self.offenders.refund(source, ts)
-        named = tables.pair_key(request.account, source)
+        named = pair_key(request.account, source)
         if request.earned and observation.outcome == _ACCEPTED and self.named.seen(named, ts):
             self.named.forget(named)
             self.names.refund(source, ts)

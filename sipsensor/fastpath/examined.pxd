@@ -61,6 +61,8 @@ cdef class Examined:
     cpdef uint64_t named(self, int field) except? 0
     cpdef uint64_t text_key(self, int field) noexcept
     cpdef bint mentions(self, int field, bytes word) noexcept
+    cpdef uint64_t plain_username(self) noexcept
+    cpdef uint64_t credentials_key(self) noexcept
     cpdef bint has(self, int field) noexcept
     cpdef list keys(self, int field)
     cpdef list nonce_keys(self)

@@ -106,6 +106,10 @@ class Examined:
         """Keyed hash of the bytes of a field's first occurrence as sent (no header field); of no bytes, where it is absent."""
     def mentions(self, field: int, word: bytes) -> bool:
         """Whether the bytes of the field's first occurrence hold that word (in lower case), however its letters are written."""
+    def plain_username(self) -> int:
+        """Key of the username of the one set of credentials, where no stack reads another one; 0 where one may, or there are several."""
+    def credentials_key(self) -> int:
+        """One key of all credentials as they were sent; 0 where there are none."""
     def has(self, field: int) -> bool:
         """Whether the field is there: ``raw`` would give it."""
     def nonce_keys(self) -> list[int]:

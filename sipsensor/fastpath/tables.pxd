@@ -4,10 +4,10 @@ cdef enum:
     WAYS = 8
     LIMITS_MAX = 4
     WORDS_MAX = 16
+    LINE = 64                   # bytes of a cache line: the keys of one set
 
 
 cdef struct Slot:
-    uint64_t key
     uint64_t touched
     int64_t since               # first sight
     uint32_t count
@@ -19,7 +19,9 @@ cpdef uint64_t fold(uint64_t found, uint64_t key) noexcept
 
 
 cdef class _Table:
-    cdef Slot *slots
+    cdef void *block            # what holds `keys`, from the first whole line on
+    cdef uint64_t *keys
+    cdef Slot *slots            # beside them
     cdef uint64_t mask          # number of sets - 1
     cdef uint64_t clock
     cdef readonly int fill
@@ -28,6 +30,7 @@ cdef class _Table:
     cdef uint64_t gone          # the key that the last new one took the place of; 0 where there was room
 
     cdef int _find(self, uint64_t key) noexcept nogil
+    cdef int _free(self, uint64_t key, int64_t now) noexcept nogil
     cdef int _room(self, uint64_t key, int64_t now, uint32_t rank) noexcept nogil
     cdef void _touch(self, int slot, uint32_t rank) noexcept nogil
 

@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """State that every packet touches: bounded, set-associative tables keyed by 64-bit keyed hashes.
 
-Rules. All memory is taken at construction; a look-up reads the eight slots of one set and nothing else, whatever the table holds. When the set is
-full, the slot of the lowest rank goes, and of these the one longest untouched (by a counter, because time stamps may be equal): a flood of
-strangers cannot push out what outranks it. A key of 0 is no key: it is never stored. Buckets are leaky, kept as one time stamp each, the
+Rules. All memory is taken at construction; a look-up reads the eight keys of one set, one line of the cache, and
+nothing else, whatever the table holds. When the set is full, the slot of the lowest rank goes, and of these the one longest untouched (by a
+counter, because time stamps may be equal): a flood of strangers cannot push out what outranks it. A key of 0 is no key: it is never stored. Buckets are leaky, kept as one time stamp each, the
 moment at which the bucket will be empty (the theoretical arrival time of GCRA), so nothing is ever swept.
 """
 
@@ -60,42 +60,51 @@ cdef class _Table:
         self.mask = sets - 1
         self.capacity = <int> (sets * WAYS)
         self.slots = <Slot *> calloc(self.capacity, sizeof(Slot))
-        if self.slots == NULL:
+        self.block = calloc(self.capacity * sizeof(uint64_t) + LINE, 1)
+        if self.slots == NULL or self.block == NULL:
             raise MemoryError
+        self.keys = <uint64_t *> ((<size_t> self.block + LINE - 1) & ~<size_t> (LINE - 1))
 
     def __dealloc__(self):
         free(self.slots)
+        free(self.block)
 
     cdef int _find(self, uint64_t key) noexcept nogil:
         """The index of the key's slot, or -1."""
         cdef int base = <int> ((key & self.mask) * WAYS), i
         for i in range(base, base + WAYS):
-            if self.slots[i].key == key:
+            if self.keys[i] == key:
+                return i
+        return -1
+
+    cdef int _free(self, uint64_t key, int64_t now) noexcept nogil:
+        """A free slot of the key's set, taken for it; -1 when there is none."""
+        cdef int base = <int> ((key & self.mask) * WAYS), i
+        for i in range(base, base + WAYS):
+            if self.keys[i] == 0:
+                self.fill += 1
+                self.keys[i], self.slots[i].since, self.slots[i].count = key, now, 0
                 return i
         return -1
 
     cdef int _room(self, uint64_t key, int64_t now, uint32_t rank) noexcept nogil:
         """A slot for a new key: a free one, else the least of those that do not outrank it; -1 when all do."""
-        cdef int base = <int> ((key & self.mask) * WAYS), i, least = -1
+        cdef int base = <int> ((key & self.mask) * WAYS), i, least = self._free(key, now)
         self.gone = 0
+        if least >= 0:
+            return least
         for i in range(base, base + WAYS):
-            if self.slots[i].key == 0:
-                self.fill += 1
-                least = i
-                break
             if self.slots[i].rank > rank:
                 continue
             if least < 0 or self.slots[i].rank < self.slots[least].rank or (
                 self.slots[i].rank == self.slots[least].rank and self.slots[i].touched < self.slots[least].touched
             ):
                 least = i
-        else:
-            if least < 0:
-                return -1
-            self.evictions += 1
-            self.gone = self.slots[least].key
-        self.slots[least].key, self.slots[least].since = key, now
-        self.slots[least].count = 0
+        if least < 0:
+            return -1
+        self.evictions += 1
+        self.gone = self.keys[least]
+        self.keys[least], self.slots[least].since, self.slots[least].count = key, now, 0
         return least
 
     cdef void _touch(self, int slot, uint32_t rank) noexcept nogil:
@@ -106,6 +115,7 @@ cdef class _Table:
     def clear(self):
         """Forget everything."""
         memset(self.slots, 0, self.capacity * sizeof(Slot))
+        memset(self.keys, 0, self.capacity * sizeof(uint64_t))
         self.fill = 0
 
 
@@ -203,7 +213,7 @@ cdef class SeenTable(_Table):
         """As if it had never been seen."""
         cdef int slot = self._find(key) if key else -1
         if slot >= 0:
-            self.slots[slot].key = 0
+            self.keys[slot] = 0
             self.fill -= 1
 
 
@@ -228,7 +238,7 @@ cdef class Records(_Table):
         if slot < 0:
             return NULL
         if <int64_t> self.words[slot * self.width] <= now:
-            self.slots[slot].key = 0
+            self.keys[slot] = 0
             self.fill -= 1
             return NULL
         self._touch(slot, self.slots[slot].rank)
@@ -272,13 +282,15 @@ cdef class Records(_Table):
             return -1
         slot = self._find(key)
         if slot < 0:
+            slot = self._free(key, now)
+        if slot < 0:
             slot = self._spent(key, now)
-            if slot < 0:
-                slot = self._room(key, now, rank)
-                if slot >= 0 and self.gone and self.changed is not None:
-                    self.changed.add(self.gone)
+        if slot < 0:
+            slot = self._room(key, now, rank)
             if slot < 0:
                 return -1
+            if self.gone and self.changed is not None:
+                self.changed.add(self.gone)
         self._touch(slot, rank)
         if self.changed is not None:
             self.changed.add(key)
@@ -315,8 +327,8 @@ cdef class Records(_Table):
         """A slot of the key's set whose time ran out, taken over for it; -1 when there is none."""
         cdef int base = <int> ((key & self.mask) * WAYS), i
         for i in range(base, base + WAYS):
-            if self.slots[i].key and <int64_t> self.words[i * self.width] <= now:
-                self.slots[i].key, self.slots[i].since, self.slots[i].count = key, now, 0
+            if self.keys[i] and <int64_t> self.words[i * self.width] <= now:
+                self.keys[i], self.slots[i].since, self.slots[i].count = key, now, 0
                 return i
         return -1
 
@@ -324,7 +336,7 @@ cdef class Records(_Table):
         """Hold it no longer."""
         cdef int slot = self._find(key) if key else -1
         if slot >= 0:
-            self.slots[slot].key = 0
+            self.keys[slot] = 0
             self.fill -= 1
             if self.changed is not None:
                 self.changed.add(key)
@@ -332,7 +344,7 @@ cdef class Records(_Table):
     cdef object _entry(self, int slot):
         cdef uint64_t *words = self.words + slot * self.width
         cdef int i
-        return (self.slots[slot].key, words[0], self.slots[slot].rank, tuple([words[1 + i] for i in range(self.width - 1)]))
+        return (self.keys[slot], words[0], self.slots[slot].rank, tuple([words[1 + i] for i in range(self.width - 1)]))
 
     def changes(self):
         """What was written or forgotten since the last call: entries as `entries` gives them; one that is gone has a time of 0."""
@@ -351,7 +363,7 @@ cdef class Records(_Table):
         cdef int slot
         return [
             self._entry(slot) for slot in range(self.capacity)
-            if self.slots[slot].key and <int64_t> self.words[slot * self.width] > now
+            if self.keys[slot] and <int64_t> self.words[slot * self.width] > now
         ]
 
     def distinct(self, int64_t now, uint32_t rank, int place):
@@ -361,7 +373,7 @@ cdef class Records(_Table):
             raise IndexError(place)
         found = set()
         for slot in range(self.capacity):
-            if self.slots[slot].key and self.slots[slot].rank >= rank and <int64_t> self.words[slot * self.width] > now:
+            if self.keys[slot] and self.slots[slot].rank >= rank and <int64_t> self.words[slot * self.width] > now:
                 found.add(self.words[slot * self.width + 1 + place])
         return len(found)
 
@@ -369,6 +381,6 @@ cdef class Records(_Table):
         """How many entries of at least that rank are held."""
         cdef int slot, found = 0
         for slot in range(self.capacity):
-            if self.slots[slot].key and self.slots[slot].rank >= rank and <int64_t> self.words[slot * self.width] > now:
+            if self.keys[slot] and self.slots[slot].rank >= rank and <int64_t> self.words[slot * self.width] > now:
                 found += 1
         return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import names, tables
+from sipsensor.fastpath import names, pair_key, tables
 from sipsensor.model import NANOSECONDS, Table
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Challenges:
             alone = self.table.first(nonce, ts, to) == to and not self.foreign.holds(nonce, ts)
             self.table.put_one(nonce, ts, until, to if alone else _SHARED)
             if exchange:
-                self.exchanges.put_one(tables.pair_key(nonce, exchange), ts, until, to)
+                self.exchanges.put_one(pair_key(nonce, exchange), ts, until, to)
 
     def came(self, examined: examine.Examined, asked: bool) -> None:
         """Somebody outside challenges the PBX, or whoever it asked for. His nonce proves nobody, also where the PBX hands it on. Those that
@@ -74,7 +74,7 @@ class Challenges:
         nonces = examined.keys(_NONCE)
         if not exchange or not nonces or nonces.count(nonces[0]) != len(nonces):
             return False
-        return self.exchanges.first(tables.pair_key(nonces[0], exchange), examined.ts, _SHARED) == address
+        return self.exchanges.first(pair_key(nonces[0], exchange), examined.ts, _SHARED) == address
 
     def tables(self) -> Sequence[Table]:
         """The nonces, what they were sent for, and those of others."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import names, tables
+from sipsensor.fastpath import names, pair_key, tables
 from sipsensor.model import NANOSECONDS, Table
 
 if TYPE_CHECKING:
@@ -39,4 +39,4 @@ class Dialogs:
 
 def _key(examined: examine.Examined) -> int:
     tags, calls = examined.keys(_TO_TAG), examined.keys(_CALL_ID)
-    return tables.pair_key(tags[0], calls[0]) if len(tags) == 1 and len(calls) == 1 else 0
+    return pair_key(tags[0], calls[0]) if len(tags) == 1 and len(calls) == 1 else 0

@@ -3,7 +3,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
-from sipsensor.fastpath.tables cimport RateTable, Records
+from sipsensor.fastpath.tables cimport RateTable, Records, pair_key
 
 cdef int _PROVEN, _TRUSTED
 

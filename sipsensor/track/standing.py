@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sipsensor.fastpath import tables
+from sipsensor.fastpath import pair_key, tables
 from sipsensor.model import NANOSECONDS, Standing, Table
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ SOURCES_PER_ACCOUNT = 10
 """A stolen or shared password makes no more sources trusted than this."""
 PORTS_PER_ACCOUNT = 32
 """New ``address . port`` that one account may make trusted in an hour: no more, or one account would push out all others."""
-pair_key = tables.pair_key
-"""One account from one source."""
 
 
 class Held(NamedTuple):
@@ -94,11 +92,11 @@ class Standings:
 
     def knows(self, account: int, source: int, now: int) -> bool:
         """Whether the PBX accepted that account from that source within the last weeks."""
-        return self.known.holds(tables.pair_key(account, source), now)
+        return self.known.holds(pair_key(account, source), now)
 
     def known_call(self, account: int, source: int, now: int) -> int:
         """The Call-ID of its registration then, a key; 0 where there was none."""
-        return self.known.first(tables.pair_key(account, source), now, 0)
+        return self.known.first(pair_key(account, source), now, 0)
 
     def is_account(self, account: int, now: int) -> bool:
         """Whether the PBX accepted credentials for that name within the last weeks, from anywhere."""
@@ -178,7 +176,7 @@ class Standings:
         held = (*places, source, *(0,) * SOURCES_PER_ACCOUNT)[:SOURCES_PER_ACCOUNT]
         self.sources.put(account, now, until, held, Standing.TRUSTED)
         self.offices.put_one(source, now, until, max(1, self.accounts_at(source, now) + new), _TRUSTED)
-        return self.known.put_one(tables.pair_key(account, source), now, until, call, _TRUSTED)
+        return self.known.put_one(pair_key(account, source), now, until, call, _TRUSTED)
 
     def _places(self, account: int, source: int, now: int) -> list[int]:
         """The sources but this one (0: none is left out) from which that account is known still: where it has not been for weeks

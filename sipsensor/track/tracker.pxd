@@ -4,8 +4,10 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from sipsensor.fastpath.examined cimport Examined
+from sipsensor.fastpath.tables cimport fold, pair_key
 from sipsensor.model cimport Observation, kind_of
 from sipsensor.track.challenges cimport Challenges
+from sipsensor.track.credentials cimport accounts, tried
 from sipsensor.track.direction cimport Directions
 from sipsensor.track.ends cimport End, Ends
 from sipsensor.track.replies cimport Replies
@@ -38,7 +40,7 @@ cdef class Tracker:
     @cython.locals(ts=int64_t, what=int, standings=Standings, asks=bint, name=uint64_t, account=uint64_t, trusted=bint, call=uint64_t)
     cdef _request(self, Observation observation, Examined examined, End end)
     cdef _prove(self, Examined examined, End end)
-    @cython.locals(once=uint64_t, key=uint64_t)
+    @cython.locals(once=uint64_t, names_tried=list)
     cdef _credentials(self, Observation observation, Examined examined, End end)
     @cython.locals(what=int, exchange=uint64_t, earned=bint, request=Request)
     cdef _wait(self, Observation observation, Examined examined, End end, uint64_t call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import examine, names, tables
+from sipsensor.fastpath import examine, fold, names, pair_key
 from sipsensor.model import (
     NANOSECONDS,
     WHAT_MALFORMED,
@@ -17,9 +17,9 @@ from sipsensor.model import (
     Standing,
     kind_of,
 )
-from sipsensor.track import credentials
 from sipsensor.track.challenges import Challenges, Proof
 from sipsensor.track.connections import Connections
+from sipsensor.track.credentials import accounts, tried
 from sipsensor.track.dialogs import Dialogs
 from sipsensor.track.ends import End, Ends
 from sipsensor.track.replies import Replies
@@ -146,7 +146,7 @@ class Tracker:
         if observation.has_credentials:
             self._credentials(observation, examined, end)
         elif observation.transaction:
-            observation.once_key = tables.fold(observation.transaction, name)
+            observation.once_key = fold(observation.transaction, name)
             observation.repeats = self.transactions.repeats(observation.once_key, ts)
         observation.accounts_at = standings.accounts_at(end.source, ts)
         account = observation.account_key or name
@@ -157,7 +157,7 @@ class Tracker:
         if observation.has_credentials:
             # Whoever guesses at it beside him, behind the same NAT, is not he.
             observation.trusted_here = trusted and not standings.is_provider(end.port, ts)
-            observation.pair_key = tables.pair_key(account, end.port if observation.trusted_here else end.source)
+            observation.pair_key = pair_key(account, end.port if observation.trusted_here else end.source)
         call = observation.call_key or examined.named(_CALL_ID)
         if observation.known and call:
             observation.call_known = standings.known_call(account, end.source, ts) == call
@@ -175,12 +175,12 @@ class Tracker:
             self.standings.prove(end.port, _held(Standing.PROVEN, 0, 0, end), examined.ts)
 
     def _credentials(self, observation: Observation, examined: examine.Examined, end: End) -> None:
-        accounts = credentials.accounts(examined, observation.name_key)
-        observation.account_key = accounts[0]
+        names_tried = accounts(examined, observation.name_key)
+        observation.account_key = names_tried[0]
         # Which of several the PBX takes, nobody knows: each is tried.
-        if len(accounts) > 1:
+        if len(names_tried) > 1:
             observation.also = tuple(
-                [(other, self.standings.is_account(other, observation.ts)) for other in accounts[1:]]
+                [(other, self.standings.is_account(other, observation.ts)) for other in names_tried[1:]]
             )
         observation.proof = self.challenges.proof(examined, end.address)
         if observation.proof == _PROOF_OWN:
@@ -189,16 +189,14 @@ class Tracker:
             observation.proof = _PROOF_OWN
         # The same transaction with other credentials is another guess: a registrar that keeps no state judges each.
         if observation.transaction:
-            once = tables.fold(observation.transaction, observation.name_key)
-            for key in credentials.tried(examined):
-                once = tables.fold(once, key)
+            once = fold(fold(observation.transaction, observation.name_key), tried(examined))
             observation.once_key = once
             observation.repeats = self.transactions.repeats(once, observation.ts)
         observation.call_key = examined.named(_CALL_ID)
 
     def _wait(self, observation: Observation, examined: examine.Examined, end: End, call: int) -> None:
         what = observation.what
-        exchange = tables.fold(tables.fold(call, what), examined.text_key(_URI)) if call else 0
+        exchange = fold(fold(call, what), examined.text_key(_URI)) if call else 0
         earned = observation.has_credentials and (
             observation.connected or self.challenges.asked_for(examined, end.address, exchange)
         )
@@ -282,7 +280,7 @@ def _asked_about(examined: examine.Examined, to: int) -> int:
     PBX may look at either.
     """
     named = examined.named(_URI_USER)
-    return tables.fold(named, to) if named and to and named != to else named or to
+    return fold(named, to) if named and to and named != to else named or to
 
 
 def _binding(what: int, examined: examine.Examined, earned: bool) -> int:  # noqa: FBT001 - typed for C
