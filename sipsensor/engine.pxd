@@ -9,6 +9,8 @@ from sipsensor.decide.policy cimport Policy
 from sipsensor.detect.kinds cimport KindTable
 from sipsensor.fastpath.examined cimport Examined
 from sipsensor.model cimport Decision, Observation
+from sipsensor.protocols.base cimport View
+from sipsensor.protocols.sip.message cimport parse
 from sipsensor.reassembly.assembler cimport Assembler
 from sipsensor.track.tracker cimport Tracker
 
@@ -33,12 +35,14 @@ cdef class Engine:
     cpdef Decision judge(self, Examined examined)
     @cython.locals(decision=Decision, unseen=bint)
     cdef Decision _judge(self, Examined examined)
-    @cython.locals(piece=Examined, first=Examined, decisions=list)
+    @cython.locals(piece=Examined, message=View, decisions=list)
     cdef Decision _judge_whole(self, Examined examined)
+    @cython.locals(message=View)
+    cdef Decision _judge_piece(self, Examined piece)
     @cython.locals(observation=Observation, decision=Decision)
-    cdef Decision _judge_message(self, object message, Examined examined)
+    cdef Decision _judge_message(self, View message, Examined examined)
     @cython.locals(decision=Decision, asks=bint)
-    cdef Decision _decide(self, object message, Observation observation)
+    cdef Decision _decide(self, View message, Observation observation)
     @cython.locals(decision=Decision)
     cdef Decision _behaviour(self, Observation observation, Decision before)
     cdef object _detect(self, Observation observation, tuple detectors)

@@ -16,7 +16,7 @@ from sipsensor.decide.safety import Safety
 from sipsensor.decide.score import Scores
 from sipsensor.detect.kinds import KindTable
 from sipsensor.model import Action, Arrival, Decision, Direction, Mode, Reason, Verdict
-from sipsensor.protocols import sip
+from sipsensor.protocols.sip import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sipsensor.detect.base import Detector
     from sipsensor.fastpath import examine
     from sipsensor.model import Alert, Cut, Observation, Packet, Table
-    from sipsensor.protocols.base import Malformed
+    from sipsensor.protocols.base import View
     from sipsensor.reassembly.assembler import Assembler
     from sipsensor.track.tracker import Tracker
 
@@ -86,7 +86,7 @@ class Engine:
         """The decision on one examined packet. Never raises: what goes wrong inside is counted, reported and answered by ``on_error``."""
         try:
             decision = self._judge(examined)
-            if self.streams.moving:
+            if examined.transport == _TCP and self.streams.moving:
                 self.streams.settle(delivered=not decision.effect)
         except Exception as error:  # noqa: BLE001  (the one place: a bug must never stop the traffic)
             decision = self._failed(examined, error)
@@ -125,6 +125,8 @@ class Engine:
         return decision
 
     def _judge_whole(self, examined: examine.Examined) -> Decision:
+        if self.assembler.is_alone(examined):
+            return self._judge_piece(examined)
         pieces = self.assembler.assemble(examined)
         if pieces and pieces[0].transport == _TCP and self.tracker.segment(pieces[0]):
             pieces = self.streams.take(pieces, self.tracker.connections.known(pieces[0]))
@@ -134,12 +136,16 @@ class Engine:
             return Decision(_ACCEPT, Reason.INCOMPLETE)
         decisions = []
         for piece in pieces:
-            message = sip.parse(piece)
+            message = parse(piece)
             if message is not None:
                 decisions.append(self._judge_message(message, piece))
         return severest(decisions) if decisions else Decision(_ACCEPT, Reason.NOT_OURS)
 
-    def _judge_message(self, message: sip.SipMessage | Malformed, examined: examine.Examined) -> Decision:
+    def _judge_piece(self, piece: examine.Examined) -> Decision:
+        message = parse(piece)
+        return self._judge_message(message, piece) if message is not None else Decision(_ACCEPT, Reason.NOT_OURS)
+
+    def _judge_message(self, message: View, examined: examine.Examined) -> Decision:
         observation = self.tracker.track(message, examined)
         self.counters.count_message(observation, examined)
         if self.policy.trust.exempts(observation):
@@ -154,7 +160,7 @@ class Engine:
             learner.observe(observation)
         return decision
 
-    def _decide(self, message: sip.SipMessage | Malformed, observation: Observation) -> Decision:
+    def _decide(self, message: View, observation: Observation) -> Decision:
         """Shapes first, then cuts in force, then behaviour: what dies anyway is charged to nobody (DESIGN 6)."""
         shapes = self._detect(observation, self.kinds.shapes[observation.kind])
         decision = self.policy.decide(observation, shapes, self.scores.add(observation, shapes) if shapes else None)

@@ -1,5 +1,7 @@
 """C types for what is decided of every message. The module is `policy.py`."""
 
+cimport cython
+
 from sipsensor.decide.trust cimport Trust
 from sipsensor.model cimport Decision, Observation
 
@@ -11,7 +13,9 @@ cdef class Policy:
 
     cpdef object action_of(self, rule)
     cpdef Decision decide(self, Observation observation, object alerts, object tipped=*)
+    @cython.locals(decision=Decision)
     cpdef Decision accept(self, Observation observation)
+    @cython.locals(decision=Decision)
     cpdef Decision drop(self, object reason, object rule=*, tuple alerts=*, object observation=*)
     cpdef Decision spare(self, Decision decision)
     cpdef Decision exempt(self, Observation observation)

@@ -46,8 +46,8 @@ class Policy:
 
     def accept(self, observation: Observation) -> Decision:
         """Nothing is said of it."""
-        decision = Decision(_ACCEPT, _NONE)
-        decision.observation = observation
+        decision = Decision.__new__(Decision)
+        decision.begin(_ACCEPT, _NONE, observation)
         return decision
 
     def drop(
@@ -58,8 +58,9 @@ class Policy:
         observation: Observation | None = None,
     ) -> Decision:
         """A drop, which in observe mode is only said."""
-        decision = Decision(_DROP, reason)
-        decision.rule, decision.alerts, decision.observation = rule, alerts, observation
+        decision = Decision.__new__(Decision)
+        decision.begin(_DROP, reason, observation)
+        decision.rule, decision.alerts = rule, alerts
         decision.effect = self.effect(_DROP)
         return decision
 

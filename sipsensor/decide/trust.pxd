@@ -16,5 +16,5 @@ cdef class Trust:
 
     cpdef bint exempts(self, Observation observation) except *
     cpdef bint exempts_packet(self, Examined examined, int direction) except *
-    @cython.locals(own=bint)
+    @cython.locals(own=bint, examined=Examined)
     cpdef bint spares(self, Observation observation) except *

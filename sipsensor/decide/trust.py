@@ -36,7 +36,7 @@ class Trust:
 
     def exempts(self, observation: Observation) -> bool:
         """Whether the remote end of this message is allowlisted."""
-        return bool(self.allowlist) and self.exempts_packet(observation.examined, observation.direction)
+        return self.allowlist.count > 0 and self.exempts_packet(observation.examined, observation.direction)
 
     def exempts_packet(self, examined: examine.Examined, direction: int) -> bool:
         """The same of a packet that is no message, or not a whole one."""
@@ -51,7 +51,8 @@ class Trust:
         credentials has the budgets of all, and one without them goes through.
         """
         own = observation.proof == _OWN and not observation.also
-        if (self.trunks and observation.examined.src_in(self.trunks)) or (
+        examined: examine.Examined = observation.examined
+        if (self.trunks.count and examined.src_in(self.trunks)) or (
             self.orders and self._ordered.contains(observation.end.text[0])
         ):
             return own or not observation.has_credentials

@@ -13,7 +13,7 @@ from sipsensor.fastpath import names
 
 from ipaddress import IPv6Address as _IPv6Address
 
-from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, lower, part, same_nocase
+from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, find, part, same_nocase
 from sipsensor.fastpath.decode cimport DEC_FRAGMENT, Decoded
 from sipsensor.fastpath.fields cimport next_repeat, owner_of, read_credentials, read_repeat
 from sipsensor.fastpath.keys cimport account_key, both_key, end_key, normal_key, source_key, source_port_key, text_key, transaction_key
@@ -53,11 +53,22 @@ cdef str _address_text(const uint8_t *address, int version):
     return str(_IPv6Address(PyBytes_FromStringAndSize(<const char *> address, 16))) if version == 6 else ""
 
 
-cdef bint word_at(Cursor c, uint32_t i, const char *word, uint32_t size) noexcept:
-    """Whether that word stands at `i`, in whatever case."""
+cdef int words_in(Cursor c, Span span, Cursor word, bint one) noexcept:
+    """How often the span holds that word, which is in lower case, in whatever case; `one`: whether it does."""
     cdef Span here
-    here.start, here.end = i, i + size
-    return same_nocase(c, here, cursor_over(word, size))
+    cdef int first = at(word, 0), case, found = 0
+    for case in range(2):
+        if case and not 0x61 <= first <= 0x7A:
+            break
+        here.start = find(c, span.start, span.end, <uint8_t> (first - 0x20 if case else first))
+        while here.start < span.end:
+            here.end = here.start + word.size
+            if here.end <= span.end and same_nocase(c, here, word):
+                found += 1
+                if one:
+                    return found
+            here.start = find(c, here.start + 1, span.end, <uint8_t> (first - 0x20 if case else first))
+    return found
 
 
 cdef class Examined:
@@ -220,18 +231,13 @@ cdef class Examined:
     cpdef bint mentions(self, int field, bytes word) noexcept:
         """Whether the bytes of a field's first occurrence hold that word, in lower case or not. ``word`` is in lower case."""
         cdef Head *head = &self.facts.head
+        cdef Span span
         cdef Cursor c, sought
-        cdef Span span, here
         if word is None or not word or not self.has(field):
             return False
         span = head.fields[field] if field < F_COUNT else head.lines[head.first[field - FIRST_HEADER_FIELD]].value
         c, sought = self.message(), cursor_of(word)
-        while span.end - span.start >= sought.size:
-            here.start, here.end = span.start, span.start + sought.size
-            if lower(at(c, span.start)) == at(sought, 0) and same_nocase(c, here, sought):
-                return True
-            span.start += 1
-        return False
+        return words_in(c, span, sought, True) > 0
 
     cpdef uint64_t plain_username(self) noexcept:
         """Key of the username of the one set of credentials, where no stack reads that otherwise; 0 where one may, or there are several.
@@ -239,10 +245,10 @@ cdef class Examined:
         One line, "username" in it once, no escaped quote, and in the name nothing that ends it elsewhere.
         """
         cdef Head *head = &self.facts.head
-        cdef Cursor c, text
+        cdef Cursor c
         cdef Span line, user = head.fields[F_AUTH_USERNAME]
         cdef uint32_t i
-        cdef int byte, names_found = 0
+        cdef int byte
         if head.content < CON_REQUEST or head.anomalies >> A_BARE_CR & 1 or head.line_count == 0 or user.start == ABSENT:
             return 0
         if head.seen[H_AUTHORIZATION] + head.seen[H_PROXY_AUTHORIZATION] != 1:
@@ -253,16 +259,9 @@ cdef class Examined:
             byte = at(c, i)
             if byte == 0x3D or byte == 0x22 or byte == 0x40 or byte == 0x5C:    # = " @ \
                 return 0
-        text = part(c, line.start, line.end - line.start)
-        i = 0
-        while i < text.size:
-            byte = at(text, i)
-            if byte == 0x5C and at(text, i + 1) == 0x22:
-                return 0
-            if byte | 0x20 == 0x75 and word_at(text, i, b"username", 8):
-                names_found += 1
-            i += 1
-        return normal_key(c, user, form_of(F_AUTH_USERNAME), self.facts.k0, self.facts.k1) if names_found == 1 else 0
+        if words_in(c, line, cursor_over(b'\\"', 2), True) or words_in(c, line, cursor_over(b"username", 8), False) != 1:
+            return 0
+        return normal_key(c, user, form_of(F_AUTH_USERNAME), self.facts.k0, self.facts.k1)
 
     cpdef uint64_t credentials_key(self) noexcept:
         """One key of all credentials as they were sent, line by line; 0 where there are none."""

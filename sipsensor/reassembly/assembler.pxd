@@ -11,5 +11,6 @@ cdef class Assembler:
     cdef object _examiner
     cdef readonly object fragments, streams
 
+    cpdef bint is_alone(self, Examined examined) noexcept
     @cython.locals(stream=bint, most=int)
     cpdef object assemble(self, Examined examined)

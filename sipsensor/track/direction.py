@@ -28,7 +28,7 @@ class Directions:
         arrival = examined.arrival
         if arrival != _UNKNOWN:
             return _OUTBOUND if arrival == _FROM_INSIDE else _INBOUND
-        if self.protected:
+        if self.protected.count:
             from_inside = examined.src_in(self.protected)
             if from_inside != examined.dst_in(self.protected):
                 return _OUTBOUND if from_inside else _INBOUND

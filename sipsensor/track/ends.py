@@ -13,12 +13,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import examine, names
-
-if TYPE_CHECKING:
-    from sipsensor.fastpath import ranges
+from sipsensor.fastpath import examine, names, ranges
 
 _VIA = names.FIELDS["via"]
 _SIP_PORT = 5060
@@ -39,6 +35,10 @@ class End:
     __slots__ = ("_examined", "_outgoing", "_text", "address", "behind", "carrier", "port", "source")
 
     def __init__(self, examined: examine.Examined, outgoing: bool) -> None:  # noqa: FBT001 - as the compiled functions below
+        self.begin(examined, outgoing)
+
+    def begin(self, examined: examine.Examined, outgoing: bool) -> None:  # noqa: FBT001
+        """Be the end of that packet, as its addresses have it."""
         self._examined = examined
         self._outgoing = outgoing
         self._text: tuple[bytes, int] | None = None
@@ -79,12 +79,13 @@ class Ends:
     """Knows the proxies."""
 
     def __init__(self, proxies: ranges.Networks | None = None) -> None:
-        self.proxies = proxies
+        self.proxies = proxies or ranges.Networks()
 
     def of(self, examined: examine.Examined, outgoing: bool) -> End:  # noqa: FBT001 - as the compiled functions
         """The remote end of a packet that goes out, or of one that came in."""
-        end = End(examined, outgoing)
-        if self.proxies and (examined.dst_in(self.proxies) if outgoing else examined.src_in(self.proxies)):
+        end = End.__new__(End)
+        end.begin(examined, outgoing)
+        if self.proxies.count and (examined.dst_in(self.proxies) if outgoing else examined.src_in(self.proxies)):
             self._through(examined, outgoing, end)
         return end
 

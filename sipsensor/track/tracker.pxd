@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint64_t
 from sipsensor.fastpath.examined cimport Examined
 from sipsensor.fastpath.tables cimport fold, pair_key
 from sipsensor.model cimport Observation, kind_of
+from sipsensor.protocols.base cimport View
 from sipsensor.track.challenges cimport Challenges
 from sipsensor.track.credentials cimport accounts, tried
 from sipsensor.track.direction cimport Directions
@@ -33,7 +34,7 @@ cdef class Tracker:
         request=bint, protocol=int, what=int, direction=int, outgoing=bint, end=End, standing=int, connected=bint, kind=int,
         observation=Observation,
     )
-    cpdef Observation track(self, object message, Examined examined)
+    cpdef Observation track(self, View message, Examined examined)
     @cython.locals(asks=bint)
     cpdef bint segment(self, Examined examined) except *
     cpdef dropped(self, Observation observation)

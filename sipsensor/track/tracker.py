@@ -90,7 +90,8 @@ class Tracker:
         if connected and standing < _PROVEN:
             standing = _PROVEN
         kind = kind_of(protocol, direction, standing, what)
-        observation = Observation(message, examined, protocol, direction, kind, standing)
+        observation = Observation.__new__(Observation)
+        observation.begin(message, examined, examined.ts, examined.transaction_key, protocol, direction, kind, standing)
         observation.end, observation.connected = end, connected
         observation.port_key, observation.source_key = end.port, end.source
         observation.sender_key = end.port if examined.version != _IPV6 or end.behind else end.source
@@ -200,14 +201,14 @@ class Tracker:
         earned = observation.has_credentials and (
             observation.connected or self.challenges.asked_for(examined, end.address, exchange)
         )
-        request = Request()
+        request = Request.__new__(Request)
         request.account, request.name, request.pair = observation.account_key, observation.name_key, observation.pair_key
         request.port, request.source, request.sender = end.port, end.source, observation.sender_key
         request.call, request.exchange = call, exchange
         request.what, request.proof = what, observation.proof
         request.known = _TRUSTED_HERE if observation.trusted_here else observation.known
         request.name_known, request.call_known = observation.name_known, observation.call_known
-        request.earned = earned
+        request.earned, request.binds, request.taken = earned, 0, 0
         if observation.outcome == _CHALLENGED_ANSWERED:
             request.binds = _binding(what, examined, earned)
         self.transactions.began(examined, request)

@@ -11,6 +11,8 @@ cdef int _PENDING, _ACCEPTED, _REFUSED, _WIDTH
 cdef int64_t _ANSWER, _TRANSACTION
 
 
+@cython.final
+@cython.freelist(8)
 cdef class Request:
     cdef public uint64_t account, name, pair, port, source, sender, call, exchange
     cdef public int what, proof, known, name_known, binds, taken, earned, call_known

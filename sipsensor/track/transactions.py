@@ -165,7 +165,7 @@ class Transactions:
         key, ts = examined.transaction_key, examined.ts
         place = self.waiting.find(key, ts)
         if place >= 0:
-            held = Request()
+            held = Request.__new__(Request)
             held.read(self.waiting, place)
             if not _same(held, request):
                 held.proof = held.binds = held.earned = 0
@@ -187,7 +187,7 @@ class Transactions:
         place = self.waiting.find(key, examined.ts)
         if place < 0:
             return None
-        request = Request()
+        request = Request.__new__(Request)
         request.read(self.waiting, place)
         if code < _PROVISIONAL:
             if request.taken:

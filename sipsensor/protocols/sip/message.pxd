@@ -1,18 +1,21 @@
 """C types for what is made once a message. The module is `message.py`."""
 
+cimport cython
+
 from sipsensor.fastpath.examined cimport Examined
+from sipsensor.protocols.base cimport View
 
 cdef int _URI, _PHRASE, _START_LINE, _BODY, _METHOD, _VERSION, _CSEQ_METHOD, _USER_AGENT, _SERVER, _AUTHORIZATION, _PROXY_AUTHORIZATION
-cdef int _REQUEST, _RESPONSE, _MALFORMED, _STATUS
+cdef int _REQUEST, _RESPONSE, _MALFORMED, _STATUS, _SIP
 
 
-cdef class SipMessage:
-    cdef readonly Examined examined
-    cdef readonly bint is_request
-    cdef readonly int what
-
+@cython.final
+@cython.freelist(8)
+cdef class SipMessage(View):
+    cdef void read(self, Examined examined)
     cpdef object get(self, str name)
     cpdef object norm(self, str name)
 
 
-cpdef object parse(Examined examined)
+@cython.locals(content=int, message=SipMessage)
+cpdef View parse(Examined examined)
