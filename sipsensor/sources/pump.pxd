@@ -1,6 +1,8 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from sipsensor.fastpath.examine cimport Examiner
 from sipsensor.sources.border cimport Border
+from sipsensor.sources.judge cimport Judge
 from sipsensor.sources.queued cimport BATCH, Inbox, Waiting
 
 cdef enum:
@@ -23,7 +25,9 @@ cdef class Pump:
     cdef uint64_t[::1] _numbers
     cdef Turns _turns
     cdef Border _border
-    cdef object _examiner, _judge, _tick, _failed, _lock, _early
+    cdef Examiner _examiner
+    cdef Judge _judge
+    cdef object _tick, _failed, _lock, _early
     cdef Inbox _inbox
     cdef int _at                        # the datagram that is read next, and where in it
     cdef uint32_t _start

@@ -17,7 +17,10 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from sipsensor.fastpath.cursor cimport Cursor, at, cursor_over
+from sipsensor.fastpath.examine cimport Examiner
+from sipsensor.fastpath.examined cimport Examined
 from sipsensor.sources.border cimport FORGED, Border
+from sipsensor.sources.judge cimport Judge
 from sipsensor.sources.netlink cimport CLOCK_MONOTONIC, CLOCK_REALTIME, VerdictMessage, clock_gettime, nanosleep, timespec
 from sipsensor.sources.queued cimport (
     BATCH, END, IGNORED, NOTHING, OVERRUN, PACKET, STRANGE, Waiting, close_inbox, next_message, open_inbox, packet_id,
@@ -112,7 +115,7 @@ cdef class Pump:
         self._fd = fd
         self._queue = queue
         self._examiner = examiner
-        self._judge = judge
+        self._judge = judge if isinstance(judge, Judge) else Judge(judge)
         self._failed = failed
         self._lock = lock
         self._border = Border(protected, inside)
@@ -261,11 +264,12 @@ cdef class Pump:
         cdef bytes data = PyBytes_FromStringAndSize(<const char *> packet.data, packet.size)
         cdef int64_t ts = stamp()
         cdef bint counted = False
+        cdef Examined examined
         try:
-            examined = self._examiner.examine_raw(data, LINK_RAW, ts, waiting.number, waiting.wire_length, waiting.arrival)
+            examined = self._examiner.examine_one(data, LINK_RAW, ts, waiting.number, waiting.wire_length, waiting.arrival)
             counted = True
             self._count(examined.transport == UDP)
-            return self._judge(examined) != 0
+            return self._judge.judge(examined) != 0
         except Exception as error:
             self.failures += 1
             if not counted:
