@@ -140,11 +140,15 @@ cdef class Examined:
     cpdef uint64_t address_key(self, bint outgoing) noexcept:
         """Keyed hash of the whole address of the remote end: the destination of an outgoing packet, else the source."""
         cdef Decoded *d = &self.facts.decoded
+        if d.version != 6:
+            return self.network_key(outgoing)
         return end_key(&d.dst[0] if outgoing else &d.src[0], 16, 0, self.facts.k0, self.facts.k1)
 
     cpdef uint64_t network_key(self, bint outgoing) noexcept:
         """The same of what counts as one source: an IPv4 address, the /64 of an IPv6 one."""
         cdef Decoded *d = &self.facts.decoded
+        if not outgoing and self.facts.source_key:
+            return self.facts.source_key
         return end_key(&d.dst[0] if outgoing else &d.src[0], 8 if d.version == 6 else 16, 0, self.facts.k0, self.facts.k1)
 
     cpdef uint64_t prefix_key(self, bint outgoing, int bytes4, int bytes6) noexcept:
@@ -169,6 +173,8 @@ cdef class Examined:
         cdef Decoded *d = &self.facts.decoded
         if outgoing:
             return end_key(&d.dst[0], 16, d.dport, self.facts.k0, self.facts.k1)
+        if self.facts.source_port_key and d.sport:
+            return self.facts.source_port_key
         return end_key(&d.src[0], 16, d.sport, self.facts.k0, self.facts.k1)
 
     cpdef uint64_t connection_key(self, bint outgoing) noexcept:
