@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sipsensor.detect.base import Observer
 from sipsensor.fastpath import names
 from sipsensor.model import WHAT_STATUS, Action, Alert, AppProtocol, Interest, When
 
@@ -49,7 +50,7 @@ class ScannerSettings:
     )
 
 
-class Scanner:
+class Scanner(Observer):
     """The signatures that match a message, each once."""
 
     name = "scanner"
@@ -69,6 +70,9 @@ class Scanner:
         examined: examine.Examined = observation.examined
         if not examined.hits and not examined.candidates:
             return ()
+        return self._found(observation, examined)
+
+    def _found(self, observation: Observation, examined: examine.Examined) -> Sequence[Alert]:
         signatures = self.signatures
         matched = [*examined.hits, *(index for index in examined.candidates if signatures.confirm(index, examined))]
         alerts: dict[int, Alert] = {}

@@ -32,7 +32,7 @@ class LaneNumber(IntEnum):
     """What a lane's pump writes, by position in its part of the page."""
 
     LOOPS = 0
-    """Times round the loop: the proof that it goes on. At least ten a second, packets or not."""
+    """Times round the loop, and packets begun in it: the proof that it goes on. At least ten a second, packets or not."""
     UDP = 1
     """UDP packets received since the page was made, those of sensors before this one included."""
     OTHER = 2
@@ -60,7 +60,7 @@ class LaneNumber(IntEnum):
     UNINSPECTED = 13
     """Keeper: packets that passed and nobody judged."""
     TAKEN = 14
-    """Packets that this sensor took from its queue's socket: one more than RECEIVED while a pump waits for the engine."""
+    """Packets that this sensor took from its queue's socket: more than RECEIVED by those of a batch that are not judged yet."""
 
 
 LANE_NUMBERS = 16

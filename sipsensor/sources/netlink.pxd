@@ -14,18 +14,6 @@ cdef extern from "<poll.h>" nogil:
     int poll(pollfd *fds, unsigned long count, int timeout)
     int POLLIN
 
-cdef extern from "<sys/socket.h>" nogil:
-    struct sockaddr:
-        pass
-    ctypedef unsigned int socklen_t
-    ssize_t recvfrom(int fd, void *buffer, size_t size, int flags, sockaddr *source, socklen_t *source_size)
-    ssize_t send(int fd, const void *buffer, size_t size, int flags)
-    int MSG_DONTWAIT
-
-cdef extern from "<linux/netlink.h>" nogil:
-    struct sockaddr_nl:
-        uint32_t nl_pid
-
 cdef extern from "<time.h>" nogil:
     struct timespec:
         int64_t tv_sec
@@ -34,12 +22,36 @@ cdef extern from "<time.h>" nogil:
     int nanosleep(const timespec *time, timespec *rest)
     int CLOCK_REALTIME, CLOCK_MONOTONIC
 
+cdef extern from "<sys/socket.h>" nogil:
+    struct sockaddr:
+        pass
+    ctypedef unsigned int socklen_t
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+    struct msghdr:
+        void *msg_name
+        socklen_t msg_namelen
+        iovec *msg_iov
+        size_t msg_iovlen
+    struct mmsghdr:
+        msghdr msg_hdr
+        unsigned int msg_len
+    int recvmmsg(int fd, mmsghdr *messages, unsigned int count, int flags, timespec *timeout)
+    ssize_t send(int fd, const void *buffer, size_t size, int flags)
+    int MSG_DONTWAIT
+
+cdef extern from "<linux/netlink.h>" nogil:
+    struct sockaddr_nl:
+        uint32_t nl_pid
+
 cdef enum:
     # linux/netlink.h, linux/netfilter/nfnetlink.h and nfnetlink_queue.h
     NLMSG_ERROR = 2
     NLM_F_REQUEST = 1
     TYPE_PACKET = 0x300
     TYPE_VERDICT = 0x301
+    TYPE_VERDICT_BATCH = 0x303
     HEADER = 16
     GENERIC = 4
     NFQA_PACKET_HDR = 1

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 
 from sipsensor.fastpath.examine import Examined, Examiner
 from sipsensor.fastpath.ranges import Networks
+from sipsensor.sources.judge import Judge
 
 def now() -> int:
     """The time that the next packet would be stamped with, in ns since the epoch: wall clock, but it never goes back."""
@@ -23,11 +24,13 @@ class Pump:
     judging raises, ``failed(packet, ts, arrival, error)`` says it (and where that raises too, the packet is accepted). Both, and
     ``tick(now)``, are called with ``lock`` held. ``early``: datagrams that arrived while the queue was set up; they are served first.
 
-    Arrival: what came through the output hook, or was forwarded from one of the ``inside`` interfaces (numbers, at most 64, else
-    ValueError), is outbound; anything else is inbound, and forged where its source is one of the ``protected``. What the input hook took
-    from an inside interface (the loopback of a PBX host) is inbound and never forged.
+    What waits in the socket is taken at once, at most 32 datagrams, and served in runs: a run is judged in the order of its packets and
+    answered together, drops first. Nothing is waited for to fill one. A run has at most 8 packets, 32 where this pump goes first.
 
-    ``turns`` is shared with the other pump of the engine; the ``first`` of them goes first, and the other gives way for at most 5 ms.
+    ``protected`` and ``inside`` (at most 64 interfaces, else ValueError) say how a packet arrived, as ``border.Border`` has it.
+
+    ``turns`` is shared with the other pump of the engine; the ``first`` of them goes first, and the other gives way before each run, for
+    at most 5 ms.
     ``numbers`` is a writable buffer of at least 16 unsigned 64-bit integers that the pump writes by ``live.page.LaneNumber``; those of
     packets received go on from what stands there. Raises ValueError for a smaller one.
     """
@@ -55,7 +58,7 @@ class Pump:
         fd: int,
         queue: int,
         examiner: Examiner,
-        judge: Callable[[Examined], int],
+        judge: Judge | Callable[[Examined], int],
         failed: Callable[[bytes, int, int, BaseException], int],
         lock: AbstractContextManager[object],
         *,
@@ -68,9 +71,9 @@ class Pump:
         numbers: memoryview[int] | array[int] | None = None,
     ) -> None: ...
     def set_protected(self, protected: Networks) -> None:
-        """Replace the protected networks; callers hold ``lock``."""
+        """Replace the protected networks, for packets received after it; callers hold ``lock``."""
     def set_inside(self, interfaces: Sequence[int]) -> None:
-        """Replace the inside interfaces; callers hold ``lock``. Raises ValueError for more than 64."""
+        """Replace the inside interfaces, for packets received after it; callers hold ``lock``. Raises ValueError for more than 64."""
     def run(self) -> None:
         """Serve until ``stop``, and then until the queue is empty. Raises OSError when the descriptor fails."""
     def stop(self) -> None:

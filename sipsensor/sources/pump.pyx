@@ -1,41 +1,37 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""The loop of one netfilter queue: receive, examine, judge, answer, packet by packet.
+"""The loop of one netfilter queue: receive, examine, judge, answer.
 
-Rules. Works on a descriptor that `nfqueue` bound and configured; reads what the kernel sent with the checked primitives of `cursor.pxd` and
-answers every packet exactly once, whatever goes wrong in between. The GIL is free while it waits, receives and answers. Nothing here decides:
-`judge` says the verdict, `failed` says it where judging raised. Limits: datagrams of 68 KiB (the kernel shows at most 65,531 bytes of a
-packet), 64 inside interfaces, a wake-up at least every 100 ms. One verdict message for each packet: a batch verdict would take packets
-along that still wait for theirs.
+Rules. Works on a descriptor that `nfqueue` bound and configured, with the messages of `queued`; answers every packet exactly once, whatever
+goes wrong in between. What is there is taken at once (nothing is waited for), and worked in runs: of 8 packets, or of all that were taken
+where this pump goes first. A run is read without the GIL, examined and judged packet by packet under one hold of the GIL and the engine's
+lock, and answered without the GIL: drops first, then one accept for the rest, which is why a run is answered before the next begins. Nothing
+here decides: `judge` says the verdict, `failed` says it where judging raised. Limits: those of `queued`; a wake-up at least every 100 ms.
 
-Two pumps share an engine. The first of them (the trusted) announces a packet before it asks for the interpreter and the engine's lock, and
-the other steps back until it is answered. What a pump does is written into numbers that outlive its process (`live.page`).
+Two pumps share an engine. The first of them (the trusted) announces its packets before it asks for the interpreter and the engine's lock, and
+the other steps back before each run until they are answered. What a pump does is written into numbers that outlive its process (`live.page`).
 """
 
 from array import array
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.errno cimport EAGAIN, EINTR, ENOBUFS, errno
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from sipsensor.fastpath.cursor cimport Cursor, at, be16, be32, copy_out, cursor_over, host16, host32, part
-from sipsensor.sources.netlink cimport (
-    CLOCK_MONOTONIC, CLOCK_REALTIME, GENERIC, HEADER, HOOK_LOCAL_IN, HOOK_LOCAL_OUT, MSG_DONTWAIT, NF_ACCEPT, NF_DROP, NFQA_CAP_LEN,
-    NFQA_IFINDEX_INDEV, NFQA_PACKET_HDR, NFQA_PAYLOAD, NFQA_VERDICT_HDR, NLM_F_REQUEST, NLMSG_ERROR, POLLIN, TYPE_PACKET, TYPE_VERDICT,
-    VerdictMessage, clock_gettime, htonl, htons, nanosleep, poll, pollfd, recvfrom, send, sockaddr, sockaddr_nl, socklen_t, timespec,
+from sipsensor.fastpath.cursor cimport Cursor, at, cursor_over
+from sipsensor.fastpath.examine cimport Examiner
+from sipsensor.fastpath.examined cimport Examined
+from sipsensor.sources.border cimport FORGED, Border
+from sipsensor.sources.judge cimport Judge
+from sipsensor.sources.netlink cimport CLOCK_MONOTONIC, CLOCK_REALTIME, VerdictMessage, clock_gettime, nanosleep, timespec
+from sipsensor.sources.queued cimport (
+    BATCH, END, IGNORED, NOTHING, OVERRUN, PACKET, STRANGE, Waiting, close_inbox, next_message, open_inbox, packet_id,
+    read_packet, receive, send_verdicts, write_verdicts,
 )
 
 cdef enum:
-    # model.Arrival
-    INBOUND = 1
-    OUTBOUND = 2
-    FORGED = 3
-
     LINK_RAW = 12           # DLT_RAW: an IP packet and nothing before it
     WAKE = 100              # ms
-    IGNORED = -1            # a datagram that is not the kernel's, or an interrupted call
-    RETRIES = 8
     UDP = 17
+    YIELD = 8               # packets after which the pump that goes second gives way
 
     # live.page.LaneNumber
     LOOPS = 0
@@ -82,20 +78,6 @@ cdef int64_t stamp():
     return now
 
 
-cdef int64_t _id_of(Cursor attributes) noexcept nogil:
-    """The kernel's id of the packet that these attributes describe; -1 where it is not there."""
-    cdef uint32_t start = 0
-    cdef int64_t size
-    while start < attributes.size:
-        size = host16(attributes, start)
-        if size < 4 or size > attributes.size - start:
-            return -1
-        if host16(attributes, start + 2) & 0x3FFF == NFQA_PACKET_HDR:
-            return be32(part(attributes, start + 4, <uint32_t> size - 4), 0)
-        start += (<uint32_t> size + 3) & ~<uint32_t> 3
-    return -1
-
-
 def now():
     """The time that the next packet would be stamped with, in ns since the epoch."""
     return stamp()
@@ -120,46 +102,48 @@ cdef class Turns:
 cdef class Pump:
     """One queue's loop. See `pump.pyi` for the face."""
 
+    def __cinit__(self):
+        if not open_inbox(&self._inbox):
+            raise MemoryError
+
+    def __dealloc__(self):
+        close_inbox(&self._inbox)
+
     def __init__(
         self, fd, queue, examiner, judge, failed, lock, *, protected, inside=(), tick=None, early=(), turns=None, first=False, numbers=None
     ):
         self._fd = fd
         self._queue = queue
         self._examiner = examiner
-        self._judge = judge
+        self._judge = judge if isinstance(judge, Judge) else Judge(judge)
         self._failed = failed
         self._lock = lock
-        self._protected = protected
+        self._border = Border(protected, inside)
         self._tick = tick
         self._early = list(early)
         self._turns = Turns() if turns is None else turns
         self._first = first
+        self._together = True
         self._numbers = array("Q", bytes(8 * NUMBERS)) if numbers is None else numbers
         if self._numbers.shape[0] < NUMBERS:
             raise ValueError(f"a pump writes {NUMBERS} numbers, not {self._numbers.shape[0]}")
         self._numbers[TAKEN] = self._numbers[RECEIVED] = self._numbers[ANSWERED] = self._numbers[LAST_ID] = 0
-        self.set_inside(inside)
 
     @property
     def latency(self):
         return tuple([self._latency[i] for i in range(LATENCIES + 1)])
 
     def set_protected(self, protected not None):
-        self._protected = protected
+        self._border = Border(protected, self._border.inside)
 
     def set_inside(self, interfaces):
-        if len(interfaces) > INSIDE_MAX:
-            raise ValueError(f"at most {INSIDE_MAX} inside interfaces, not {len(interfaces)}")
-        self._inside_count = 0
-        for interface in interfaces:
-            self._inside[self._inside_count] = interface
-            self._inside_count += 1
+        self._border = Border(self._border.protected, interfaces)
 
     def stop(self):
         self._stopping = True
 
     def run(self):
-        cdef Py_ssize_t got
+        cdef int got
         cdef bint stopping
         for message in self._early:
             self.feed(message)
@@ -169,208 +153,157 @@ cdef class Pump:
             stopping = self._stopping
             with nogil:
                 self._numbers[LOOPS] += 1
-                got = self._receive(0 if stopping else WAKE)
-                if got > 0:
-                    self._take(cursor_over(self._buffer, got))
-                    self._came = _clock(CLOCK_MONOTONIC)
-                    if self._first:
-                        self._turns.urgent = True
-                    else:
-                        self._turns.give_way()
+                got = receive(&self._inbox, self._fd, 0 if stopping else WAKE)
+                self._take()
             if got > 0:
-                try:
-                    self._datagram(cursor_over(self._buffer, got))
-                finally:
-                    if self._first:
-                        self._turns.urgent = False
-            elif got < IGNORED:
-                raise OSError(IGNORED - got, "receiving from the queue failed")
-            elif got == 0 and stopping:
+                self._serve()
+            elif got == OVERRUN:
+                self.netlink_errors += 1
+            elif got < OVERRUN:
+                raise OSError(OVERRUN - got, "receiving from the queue failed")
+            elif got == NOTHING and stopping:
                 return
             self._maybe_tick()
 
     def feed(self, bytes datagram not None):
-        cdef Cursor whole = cursor_over(<const char *> datagram, len(datagram))
-        self._take(whole)
-        self._came = _clock(CLOCK_MONOTONIC)
-        self._datagram(whole)
+        self._inbox.datagrams[0] = cursor_over(<const char *> datagram, len(datagram))
+        self._inbox.count = 1
+        self._take()
+        self._serve()
 
-    cdef Py_ssize_t _receive(self, int wait) noexcept nogil:
-        """One datagram into the buffer: its size, 0 when none came in `wait` ms, IGNORED, or IGNORED less an errno."""
-        cdef sockaddr_nl source
-        cdef socklen_t source_size = sizeof(source)
-        cdef pollfd waiting
-        cdef Py_ssize_t got
-        memset(&source, 0, sizeof(source))
-        got = recvfrom(self._fd, self._buffer, BUFFER, MSG_DONTWAIT, <sockaddr *> &source, &source_size)
-        if got > 0:
-            # Processes may write to this socket too, given the privilege.
-            return got if source.nl_pid == 0 else IGNORED
-        if got < 0 and errno == ENOBUFS:
-            self.netlink_errors += 1
-            return IGNORED
-        if got < 0 and errno != EAGAIN and errno != EINTR:
-            return IGNORED - errno
-        if wait > 0:
-            waiting.fd = self._fd
-            waiting.events = POLLIN
-            waiting.revents = 0
-            if poll(&waiting, 1, wait) != 0:
-                return IGNORED
-        return 0
-
-    cdef void _take(self, Cursor datagram) noexcept nogil:
-        """Note a datagram's packets, before anything is waited for: who takes the queue over finds them in the socket or in the numbers."""
-        cdef uint32_t start = 0
-        cdef int64_t size, packet_id
-        while start < datagram.size:
-            size = host32(datagram, start)
-            if size < HEADER or size > datagram.size - start:
-                return
-            if host16(datagram, start + 4) == TYPE_PACKET:
-                packet_id = _id_of(part(part(datagram, start, <uint32_t> size), HEADER + GENERIC, <uint32_t> size))
-                if packet_id >= 0:
-                    self._numbers[LAST_ID] = <uint64_t> packet_id
+    cdef void _take(self) noexcept nogil:
+        """Note the packets received, before anything is waited for: who takes the queue over finds them in the socket or in the numbers."""
+        cdef Cursor attributes
+        cdef uint32_t start
+        cdef int64_t number
+        cdef int i, found
+        self._at = 0
+        self._start = 0
+        if self._inbox.count == 0:
+            return
+        for i in range(self._inbox.count):
+            start = 0
+            found = PACKET
+            while found != END:
+                found = next_message(self._inbox.datagrams[i], &start, &attributes)
+                number = packet_id(attributes) if found == PACKET else -1
+                if number >= 0:
+                    self._numbers[LAST_ID] = <uint64_t> number
                     self._numbers[TAKEN] += 1
-            start += (<uint32_t> size + 3) & ~<uint32_t> 3
+        self._came = _clock(CLOCK_MONOTONIC)
 
-    cdef int _datagram(self, Cursor datagram) except -1:
-        """Every netlink message of a datagram."""
-        cdef uint32_t start = 0
-        cdef int64_t size, kind
-        cdef Cursor message
-        while start < datagram.size:
-            size = host32(datagram, start)
-            kind = host16(datagram, start + 4)
-            if size < HEADER or size > datagram.size - start:
-                self.netlink_errors += 1
-                return 0
-            message = part(datagram, start, <uint32_t> size)
-            if kind == TYPE_PACKET:
-                self._packet(part(message, HEADER + GENERIC, message.size))
-            elif kind != NLMSG_ERROR or host32(message, HEADER) != 0:
-                # An error is the kernel's complaint about a verdict: the packet was gone already.
-                self.netlink_errors += 1
-            start += (<uint32_t> size + 3) & ~<uint32_t> 3
-        return 0
-
-    cdef int _packet(self, Cursor attributes) except -1:
-        """Reads one packet's attributes, and answers it."""
-        cdef uint32_t start = 0
-        cdef int64_t size, kind, indev = 0, whole = -1
-        cdef int64_t packet_id = _id_of(attributes)
-        cdef int hook = -1
-        cdef Cursor value, packet = part(attributes, 0, 0)
-        cdef bint drop
-        while start < attributes.size:
-            size = host16(attributes, start)
-            kind = host16(attributes, start + 2) & 0x3FFF
-            if size < 4 or size > attributes.size - start:
-                self.netlink_errors += 1
-                break
-            value = part(attributes, start + 4, <uint32_t> size - 4)
-            if kind == NFQA_PACKET_HDR:
-                hook = at(value, 6)
-            elif kind == NFQA_IFINDEX_INDEV:
-                indev = be32(value, 0)
-            elif kind == NFQA_PAYLOAD:
-                packet = value
-            elif kind == NFQA_CAP_LEN:
-                whole = be32(value, 0)
-            start += (<uint32_t> size + 3) & ~<uint32_t> 3
-        if packet_id < 0:
-            self.netlink_errors += 1
-            return 0
-        self.packets += 1
-        whole = packet.size if whole < packet.size else whole
-        self.packet_bytes += <uint64_t> whole
-        if whole > packet.size:
-            self.truncated += 1
-        drop = self._verdict(packet, self._arrival(hook, <uint32_t> indev if indev > 0 else 0, packet), whole)
-        with nogil:
-            self._answer(<uint32_t> packet_id, drop)
-        return 0
-
-    cdef bint _is_inside(self, uint32_t interface) noexcept nogil:
-        cdef int i
-        for i in range(self._inside_count):
-            if self._inside[i] == interface:
-                return True
-        return False
-
-    cdef int _arrival(self, int hook, uint32_t indev, Cursor packet) except -1:
-        """How the packet reached us. Direction decides who is believed, so addresses alone never decide it (DESIGN 2)."""
-        cdef uint8_t source[16]
-        cdef bint known
-        if hook == HOOK_LOCAL_OUT or indev == 0:
-            return OUTBOUND
-        if self._is_inside(indev):
-            return INBOUND if hook == HOOK_LOCAL_IN else OUTBOUND
-        memset(source, 0, 16)
-        source[10] = source[11] = 0xFF
-        if at(packet, 0) >> 4 == 4:
-            known = copy_out(packet, 12, &source[12], 4)
-        else:
-            known = copy_out(packet, 8, source, 16)
-        if known and self._protected.contains(PyBytes_FromStringAndSize(<char *> source, 16)):
-            self.forged += 1
-            self._numbers[FORGED_SEEN] += 1
-            return FORGED
-        return INBOUND
-
-    cdef bint _verdict(self, Cursor packet, int arrival, int64_t wire_length) except -1:
-        """True to drop. Stamps, examines and judges under the engine's lock, so that time does not go back from one packet to the next."""
-        cdef bytes data = PyBytes_FromStringAndSize(<const char *> packet.data, packet.size)
-        cdef int64_t ts
-        cdef bint counted = False
-        with self._lock:
-            ts = stamp()
-            try:
-                examined = self._examiner.examine_raw(data, LINK_RAW, ts, self.packets, wire_length, arrival)
-                counted = True
-                self._count(examined.transport == UDP)
-                return self._judge(examined) != 0
-            except Exception as error:
-                self.failures += 1
-                if not counted:
-                    self._count(at(packet, 9 if at(packet, 0) >> 4 == 4 else 6) == UDP)
+    cdef int _serve(self) except -1:
+        """All that was taken, in runs. Where judging ends the loop, what it has judged is answered before."""
+        cdef Border border = self._border       # held, because it is asked without the GIL while others may replace it
+        cdef int count
+        try:
+            while True:
+                with nogil:
+                    if self._first:
+                        self._turns.urgent = True
+                    else:
+                        self._turns.give_way()
+                    count = self._read_run(border, BATCH if self._first else YIELD)
+                if count == 0:
+                    return 0
+                self._judged = 0
                 try:
-                    return self._failed(data, ts, arrival, error) != 0
-                except Exception:
-                    return False
+                    self._judge_run(count)
+                finally:
+                    with nogil:
+                        self._answer_run(self._judged)
+        finally:
+            if self._first:
+                self._turns.urgent = False
+
+    cdef int _read_run(self, Border border, int most) noexcept nogil:
+        """The next packets of what was taken into `_run`, at most `most`: how many; 0 at the end."""
+        cdef Cursor attributes
+        cdef int found, count = 0
+        cdef Waiting *waiting
+        while count < most and self._at < self._inbox.count:
+            found = next_message(self._inbox.datagrams[self._at], &self._start, &attributes)
+            if found == END:
+                self._at += 1
+                self._start = 0
+            elif found == STRANGE:
+                self.netlink_errors += 1
+            elif found == PACKET:
+                waiting = &self._run[count]
+                if not read_packet(attributes, waiting):
+                    self.netlink_errors += 1
+                if waiting.id < 0:
+                    # It waits for good, unanswered: an accept for all would take it along.
+                    self.netlink_errors += 1
+                    self._together = False
+                    continue
+                self.packets += 1
+                self.packet_bytes += <uint64_t> waiting.wire_length
+                if waiting.wire_length > waiting.packet.size:
+                    self.truncated += 1
+                waiting.number = self.packets
+                waiting.arrival = border.arrival(waiting.hook, waiting.indev, waiting.packet)
+                if waiting.arrival == FORGED:
+                    self.forged += 1
+                    self._numbers[FORGED_SEEN] += 1
+                count += 1
+        return count
+
+    cdef int _judge_run(self, int count) except -1:
+        """Fills the verdicts of a run under the engine's lock, in order, so that time does not go back from one packet to the next."""
+        with self._lock:
+            while self._judged < count:
+                self._numbers[LOOPS] += 1
+                self._run[self._judged].drop = self._verdict(&self._run[self._judged])
+                self._judged += 1
+        return 0
+
+    cdef bint _verdict(self, Waiting *waiting) except -1:
+        """True to drop. Stamps, examines and judges one packet, with the lock held."""
+        cdef Cursor packet = waiting.packet
+        cdef bytes data = PyBytes_FromStringAndSize(<const char *> packet.data, packet.size)
+        cdef int64_t ts = stamp()
+        cdef bint counted = False
+        cdef Examined examined
+        try:
+            examined = self._examiner.examine_one(data, LINK_RAW, ts, waiting.number, waiting.wire_length, waiting.arrival)
+            counted = True
+            self._count(examined.transport == UDP)
+            return self._judge.judge(examined) != 0
+        except Exception as error:
+            self.failures += 1
+            if not counted:
+                self._count(at(packet, 9 if at(packet, 0) >> 4 == 4 else 6) == UDP)
+            try:
+                return self._failed(data, ts, waiting.arrival, error) != 0
+            except Exception:
+                return False
 
     cdef void _count(self, bint is_udp) noexcept nogil:
         """In one place: a packet counts as received once it is known which rule counted it."""
         self._numbers[PACKETS_UDP if is_udp else PACKETS_OTHER] += 1
         self._numbers[RECEIVED] += 1
 
-    cdef void _answer(self, uint32_t packet_id, bint drop) noexcept nogil:
-        cdef VerdictMessage message
-        cdef int tries = 0
-        memset(&message, 0, sizeof(message))
-        message.size = sizeof(message)
-        message.type = TYPE_VERDICT
-        message.flags = NLM_F_REQUEST
-        message.queue = htons(<uint16_t> self._queue)
-        message.attribute_size = 12
-        message.attribute = NFQA_VERDICT_HDR
-        message.verdict = htonl(NF_DROP if drop else NF_ACCEPT)
-        message.packet_id = htonl(packet_id)
-        # Counted first: whoever has seen the packet pass finds it counted.
-        self._time_it()
-        self._numbers[ANSWERED] += 1
-        if drop:
-            self.dropped += 1
-        else:
-            self.accepted += 1
-        while send(self._fd, &message, sizeof(message), 0) < 0:
-            tries += 1
-            if (errno != EINTR and errno != EAGAIN and errno != ENOBUFS) or tries > RETRIES:
-                self.netlink_errors += 1
-                return
-
-    cdef void _time_it(self) noexcept nogil:
+    cdef void _answer_run(self, int count) noexcept nogil:
+        """The verdicts of the first `count` packets of the run: all that were taken and are not answered, up to the last of them."""
+        cdef VerdictMessage messages[BATCH]
+        cdef int written = write_verdicts(messages, self._run, count, self._queue, self._together)
+        cdef int i
         cdef int64_t took = _clock(CLOCK_MONOTONIC) - self._came
+        # Counted first: whoever has seen the packet pass finds it counted.
+        for i in range(count):
+            self._time_it(took)
+            if self._run[i].drop:
+                self.dropped += 1
+            else:
+                self.accepted += 1
+        self._numbers[ANSWERED] += count
+        if written and not send_verdicts(self._fd, messages, written):
+            # These wait for good.
+            self.netlink_errors += 1
+            self._together = False
+
+    cdef void _time_it(self, int64_t took) noexcept nogil:
         cdef int i = 0
         while i < LATENCIES and took > BOUNDS[i]:
             i += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
@@ -9,10 +10,11 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipsensor.fastpath.examine import Examiner
+from sipsensor.fastpath.examine import Examined, Examiner
 from sipsensor.fastpath.matcher import Matcher
 from sipsensor.fastpath.ranges import Networks
 from sipsensor.sources.pump import Pump
+from tests.unit.sources.kernel import MESSAGE, Answer, answer, settled
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -25,28 +27,24 @@ def packet(number: int, hook: int, indev: int, payload: bytes) -> bytes:
     return struct.pack("=IHHII", 16 + len(body), 0x300, 0, 0, 0) + body
 
 
-PACKETS = st.builds(
-    packet,
-    st.integers(0, 2**32 - 1),
-    st.integers(0, 255),
-    st.integers(0, 10),
+PAYLOADS = (
     st.binary(max_size=80)
     | st.binary(max_size=60).map(lambda rest: b"\x45\0" + rest)
-    | st.binary(max_size=60).map(lambda rest: b"\x60" + rest),
+    | st.binary(max_size=60).map(lambda rest: b"\x60" + rest)
 )
+PACKETS = st.builds(packet, st.integers(0, 2**32 - 1), st.integers(0, 255), st.integers(0, 10), PAYLOADS)
 
 
-def served(datagram: bytes, *, fails: bool) -> tuple[list[int], Pump]:
-    """The packet numbers that were answered."""
+def served(datagrams: list[bytes], *, fails: bool, first: bool = False) -> tuple[list[Answer], Pump]:
+    """All that was answered, in order."""
 
-    def judge(_examined: object) -> int:
+    def judge(examined: Examined) -> int:
         if fails:
             raise RuntimeError("on purpose")
-        return 0
+        return judgement(examined.data)
 
     ours, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with ours, kernel:
-        ours.settimeout(0)
         kernel.settimeout(0)
         pump = Pump(
             ours.fileno(),
@@ -57,15 +55,47 @@ def served(datagram: bytes, *, fails: bool) -> tuple[list[int], Pump]:
             threading.Lock(),
             protected=Networks(["10.0.0.0/8"]),
             inside=(3,),
+            first=first,
         )
-        pump.feed(datagram)
-        return [struct.unpack(">I", kernel.recv(100)[28:])[0] for _ in range(pump.packets)], pump
+        for datagram in datagrams:
+            kernel.send(datagram)
+        pump.stop()
+        pump.run()
+        answers = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                messages = kernel.recv(10_000)
+                answers += [answer(messages[at : at + MESSAGE]) for at in range(0, len(messages), MESSAGE)]
+        return answers, pump
 
 
-@given(st.lists(st.tuples(PACKETS, st.booleans()), max_size=5), st.booleans())
-def test_every_packet_is_answered_once(packets: list[tuple[bytes, bool]], fails: bool) -> None:  # noqa: FBT001
-    answered, pump = served(b"".join(one for one, _ in packets), fails=fails)
-    assert answered == [struct.unpack(">I", one[24:28])[0] for one, _ in packets]
+def judgement(data: bytes) -> int:
+    """Some verdict, by the packet alone."""
+    return sum(data) % 3 == 0
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.lists(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 10), PAYLOADS), max_size=12), max_size=9),
+    st.booleans(),
+    st.booleans(),
+)
+def test_every_packet_is_answered_once_and_as_judged(
+    start: int,
+    datagrams: list[list[tuple[int, int, bytes]]],
+    fails: bool,  # noqa: FBT001
+    first: bool,  # noqa: FBT001
+) -> None:
+    """Numbers follow each other as the kernel's do, and wrap; the queue does with the answers what the kernel does."""
+    packets = [each for datagram in datagrams for each in datagram]
+    ids = {at: (start + at) % 2**32 for at in range(len(packets))}
+    count = iter(range(len(packets)))
+    messages = [b"".join(packet(ids[next(count)], *each) for each in datagram) for datagram in datagrams]
+    answers, pump = served([message for message in messages if message], fails=fails, first=first)
+    waiting = list(ids.values())
+    verdicts = dict(settled(waiting, answers))
+    assert not waiting
+    assert verdicts == {ids[at]: int(not (fails or judgement(each[2]))) for at, each in enumerate(packets)}
     assert pump.netlink_errors == 0
 
 
@@ -79,5 +109,7 @@ def test_any_datagram_is_survived(datagram: bytes, changes: list[tuple[int, int]
     for position, value in changes:
         if position < len(broken):
             broken[position] = value
-    answered, pump = served(bytes(broken[:length]), fails=False)
-    assert len(answered) == pump.packets == pump.accepted + pump.dropped
+    whole = bytes(broken[:length])
+    answers, pump = served([whole] if whole else [], fails=False)
+    assert pump.packets == pump.accepted + pump.dropped
+    assert len(answers) == pump.packets or any(answer.batch for answer in answers)
