@@ -14,8 +14,9 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, cast
 
 from sipsensor.bench import offline
 from sipsensor.bench.traffic import PBX, PBX_PORT, SOURCES, Phone
@@ -24,9 +25,14 @@ from sipsensor.enforce.rules import RulesError
 from sipsensor.enforce.rules.tools import privileged, run
 from sipsensor.engine import Engine
 from sipsensor.fastpath import examine, ranges
-from sipsensor.model import NANOSECONDS, Packet
+from sipsensor.live.judging import Judging
+from sipsensor.model import NANOSECONDS, Decision, Mode, Packet
 from sipsensor.sources import pump as pumps
+from sipsensor.sources.judge import Judge
 from sipsensor.sources.nfqueue import BoundQueue, QueueError
+
+if TYPE_CHECKING:
+    from sipsensor.live.outlets import Outlets
 
 QUEUE = 5060
 LENGTH = 8192
@@ -42,7 +48,30 @@ _SO_SNDBUFFORCE = 32
 _ROOM = 64 * 1024 * 1024
 _PATIENCE = 60.0
 
-Judge = Callable[[examine.Examined], int]
+
+class Accepting(Judge):
+    """The floor."""
+
+    def judge(self, examined: examine.Examined) -> int:
+        """Accepts what was examined."""
+        del examined
+        return 0
+
+
+class Evidence:
+    """Nobody's packets are kept."""
+
+    followed: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
+
+
+class Silent:
+    """Outlets that lead nowhere."""
+
+    recording = None
+    evidence = Evidence()
+
+    def tell(self, _examined: examine.Examined, _decision: Decision, _mode: Mode) -> None:
+        """Of what was dropped it is said how much."""
 
 
 class UnmeasuredError(Exception):
@@ -101,27 +130,28 @@ def _measured(settings: Settings) -> dict[str, float]:
         numbers = iter(range(10**6, 10**9, EACH))
 
         def one(name: str, judge: Judge) -> offline.Round:
-            reader = _pump(queue, judges[name], judge)
+            reader = _pump(queue, judges[name], judge, first=name != "strangers")
             return lambda: _round(reader, sockets, next(numbers), answered=name == "registered")
 
         return offline.medians(
             {
-                "accept": one("accept", lambda _: 0),
-                "strangers": one("strangers", _judge_of(judges["strangers"])),
-                "registered": one("registered", _judge_of(judges["registered"])),
+                "accept": one("accept", Accepting()),
+                "strangers": one("strangers", _judging(judges["strangers"])),
+                "registered": one("registered", _judging(judges["registered"])),
             }
         )
 
 
-def _judge_of(engine: Engine) -> Judge:
-    return lambda examined: engine.judge(examined).effect
+def _judging(engine: Engine) -> Judging:
+    """As a live sensor judges; nothing of it is told."""
+    return Judging(engine, cast("Outlets", Silent()))
 
 
 def _refused(_packet: bytes, _ts: int, _arrival: int, error: BaseException) -> int:
     raise error
 
 
-def _pump(queue: BoundQueue, engine: Engine, judge: Judge) -> pumps.Pump:
+def _pump(queue: BoundQueue, engine: Engine, judge: Judge, *, first: bool) -> pumps.Pump:
     """One that returns when the queue is empty."""
     made = pumps.Pump(
         queue.fd,
@@ -132,6 +162,7 @@ def _pump(queue: BoundQueue, engine: Engine, judge: Judge) -> pumps.Pump:
         threading.Lock(),
         protected=ranges.Networks([f"{PBX}/32"]),
         early=queue.early,
+        first=first,
     )
     queue.early = []
     made.stop()

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,3 +68,14 @@ def test_it_can_be_left_out(command: Command) -> None:
     found = measured(command, "--offline")
     assert found["queue_skipped"] == "left out by --offline"
     assert "queue" not in found["times_floor"]
+
+
+def test_the_page_names_every_figure(command: Command, repository: Path) -> None:
+    page, found = (repository / "docs" / "performance.md").read_text(), measured(command)
+    names = {
+        *found,
+        *found["machine"],
+        *found["microseconds"],
+        *(name for part in found["microseconds"].values() for name in part),
+    }
+    assert [name for name in names if f"`{name}`" not in page] == []
