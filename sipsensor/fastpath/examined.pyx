@@ -215,14 +215,19 @@ cdef class Examined:
         """One key of all values of a field, as `keys` has them; 0 where there is none."""
         cdef Head *head = &self.facts.head
         cdef uint64_t key, found = 0
-        cdef Span alone = self._alone(field)
-        if alone.start != ABSENT:
-            return fold(0, normal_key(self.message(), alone, form_of(field), self.facts.k0, self.facts.k1))
+        found = self.sole(field)
+        if found:
+            return fold(0, found)
         if head.content < CON_REQUEST:
             return 0
         for key in self.keys(field):
             found = fold(found, key)
         return found
+
+    cpdef uint64_t sole(self, int field) noexcept:
+        """Key of the field's one value; 0 where there is none, or there may be several."""
+        cdef Span alone = self._alone(field)
+        return 0 if alone.start == ABSENT else normal_key(self.message(), alone, form_of(field), self.facts.k0, self.facts.k1)
 
     cpdef uint64_t text_key(self, int field) noexcept:
         """Keyed hash of the bytes of a field's first occurrence as sent; of none, where it is absent. Of a header, see `named`."""
