@@ -1,4 +1,5 @@
-"""Builds the compiled rooms of sipsensor: plain setuptools extensions, one for each `.pyx` file of the package.
+"""Builds the compiled rooms of sipsensor: plain setuptools extensions, one for each `.pyx` file of the package, and one for
+each Python module that has a `.pxd` file beside it: the same source, with the types that this file gives its names.
 
 Everything else about the package stands in pyproject.toml. Two variables of the environment choose another flavour of
 the build. Objects of two flavours must not meet, so these are built in a copy of the tree (`make fuzz`, `make coverage`);
@@ -39,9 +40,11 @@ if COVERAGE:
 
 
 def extensions() -> list[Extension]:
-    """One extension for each `.pyx` file below `sipsensor/`, named by its path, in a stable order."""
+    """One extension for each such file below `sipsensor/`, named by its path, in a stable order."""
     found = []
-    for source in sorted((ROOT / "sipsensor").rglob("*.pyx")):
+    tree = ROOT / "sipsensor"
+    typed = [source for source in tree.rglob("*.py") if source.name != "__init__.py" and source.with_suffix(".pxd").exists()]
+    for source in sorted([*tree.rglob("*.pyx"), *typed]):
         relative = source.relative_to(ROOT)
         found.append(
             Extension(
@@ -64,7 +67,8 @@ class BuildExtensions(build_ext):
             self.extensions,
             # The coverage plugin looks for the C file beside its source.
             build_dir=None if COVERAGE else "build/cython",
-            compiler_directives={"language_level": 3, "linetrace": COVERAGE},
+            # Annotations of Python modules are for mypy: C types stand in their `.pxd` files alone.
+            compiler_directives={"language_level": 3, "linetrace": COVERAGE, "annotation_typing": False},
             quiet=True,
         )
         by_name = {extension.name: extension for extension in generated}

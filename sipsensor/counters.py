@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sipsensor.fastpath import examine, names
-from sipsensor.model import KIND_WHATS, KINDS, WHAT_MALFORMED, WHAT_STATUS, AppProtocol, Reason, Verdict
+from sipsensor.model import KIND_WHATS, KINDS, WHAT_MALFORMED, WHAT_STATUS, AppProtocol, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sipsensor.model import Decision, Observation
 
 _TCP, _NONE = 6, examine.CONTENT_NONE
-_DROP = Verdict.DROP
+_MALFORMED = WHAT_MALFORMED
 
 
 class Counters:
@@ -45,7 +45,7 @@ class Counters:
         """One packet and what was decided of it."""
         self.packets += 1
         self.bytes += examined.wire_length
-        if decision.verdict is _DROP:
+        if decision.verdict:
             self.dropped += 1
         else:
             self.accepted += 1
@@ -62,13 +62,12 @@ class Counters:
         if examined.transport == _TCP and examined.content != _NONE and examined.payload_length:
             self.unassembled_tcp += 1
 
-    def count_message(self, observation: Observation) -> None:
+    def count_message(self, observation: Observation, examined: examine.Examined) -> None:
         """One message or malformed payload."""
         self.kinds[observation.kind] += 1
-        examined = observation.examined
         if examined.truncated:
             self.truncated += 1
-        if observation.message.what == WHAT_MALFORMED:
+        if observation.what == _MALFORMED:
             self.malformed += 1
         anomalies = examined.anomalies
         if anomalies:

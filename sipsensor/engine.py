@@ -16,7 +16,7 @@ from sipsensor.decide.safety import Safety
 from sipsensor.decide.score import Scores
 from sipsensor.detect.kinds import KindTable
 from sipsensor.model import Action, Arrival, Decision, Direction, Mode, Reason, Verdict
-from sipsensor.protocols import sip
+from sipsensor.protocols.sip import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from sipsensor.detect.base import Detector
     from sipsensor.fastpath import examine
     from sipsensor.model import Alert, Cut, Observation, Packet, Table
-    from sipsensor.protocols.base import Malformed
+    from sipsensor.protocols.base import View
     from sipsensor.reassembly.assembler import Assembler
     from sipsensor.track.tracker import Tracker
 
-_FORGED = int(Arrival.FORGED)
-_INBOUND = int(Arrival.INBOUND)
-_INWARD = Direction.INBOUND
+_FORGED, _INBOUND = int(Arrival.FORGED), int(Arrival.INBOUND)
+_INWARD = int(Direction.INBOUND)
 _ACCEPT = Verdict.ACCEPT
+_NONE = Reason.NONE
 _TCP = 6
 
 
@@ -86,7 +86,7 @@ class Engine:
         """The decision on one examined packet. Never raises: what goes wrong inside is counted, reported and answered by ``on_error``."""
         try:
             decision = self._judge(examined)
-            if self.streams.moving:
+            if examined.transport == _TCP and self.streams.moving:
                 self.streams.settle(delivered=not decision.effect)
         except Exception as error:  # noqa: BLE001  (the one place: a bug must never stop the traffic)
             decision = self._failed(examined, error)
@@ -125,6 +125,8 @@ class Engine:
         return decision
 
     def _judge_whole(self, examined: examine.Examined) -> Decision:
+        if self.assembler.is_alone(examined):
+            return self._judge_piece(examined)
         pieces = self.assembler.assemble(examined)
         if pieces and pieces[0].transport == _TCP and self.tracker.segment(pieces[0]):
             pieces = self.streams.take(pieces, self.tracker.connections.known(pieces[0]))
@@ -134,18 +136,22 @@ class Engine:
             return Decision(_ACCEPT, Reason.INCOMPLETE)
         decisions = []
         for piece in pieces:
-            message = sip.parse(piece)
+            message = parse(piece)
             if message is not None:
                 decisions.append(self._judge_message(message, piece))
         return severest(decisions) if decisions else Decision(_ACCEPT, Reason.NOT_OURS)
 
-    def _judge_message(self, message: sip.SipMessage | Malformed, examined: examine.Examined) -> Decision:
+    def _judge_piece(self, piece: examine.Examined) -> Decision:
+        message = parse(piece)
+        return self._judge_message(message, piece) if message is not None else Decision(_ACCEPT, Reason.NOT_OURS)
+
+    def _judge_message(self, message: View, examined: examine.Examined) -> Decision:
         observation = self.tracker.track(message, examined)
-        self.counters.count_message(observation)
+        self.counters.count_message(observation, examined)
         if self.policy.trust.exempts(observation):
             return self.policy.exempt(observation)
         ended = self.ledger.accepted(observation)
-        decision = self._decide(observation)
+        decision = self._decide(message, observation)
         if ended is not None:
             decision.uncuts = (ended,)
         if observation.grant is not None:
@@ -154,11 +160,11 @@ class Engine:
             learner.observe(observation)
         return decision
 
-    def _decide(self, observation: Observation) -> Decision:
+    def _decide(self, message: View, observation: Observation) -> Decision:
         """Shapes first, then cuts in force, then behaviour: what dies anyway is charged to nobody (DESIGN 6)."""
-        shapes = self._detect(observation, self.kinds.shapes)
+        shapes = self._detect(observation, self.kinds.shapes[observation.kind])
         decision = self.policy.decide(observation, shapes, self.scores.add(observation, shapes) if shapes else None)
-        asks = observation.direction == _INWARD and observation.message.is_request
+        asks = observation.direction == _INWARD and message.is_request
         if asks and self.policy.trust.spares(observation):
             observation.excused = observation.spared = True
         elif asks and not decision.verdict:
@@ -177,7 +183,7 @@ class Engine:
         """What detectors say, after what shapes said. Limits and cuts are not for whom the operator excuses."""
         if observation.has_credentials:
             observation.offender = self.ledger.is_offender(observation)
-        alerts = self._detect(observation, self.kinds.judges)
+        alerts = self._detect(observation, self.kinds.judges[observation.kind])
         if not alerts:
             return before
         decision = self.policy.decide(observation, alerts)
@@ -200,12 +206,12 @@ class Engine:
             self.safety.cut(observation)
         return cuts
 
-    def _detect(self, observation: Observation, table: Sequence[Sequence[Detector]]) -> Sequence[Alert]:
-        alerts: list[Alert] = []
-        for detector in table[observation.kind]:
+    def _detect(self, observation: Observation, detectors: tuple[Detector, ...]) -> Sequence[Alert]:
+        alerts: Sequence[Alert] = ()
+        for detector in detectors:
             found = detector.observe(observation)
             if found:
-                alerts.extend(found)
+                alerts = [*alerts, *found]
         return alerts
 
     def _failed(self, examined: examine.Examined, error: Exception) -> Decision:
@@ -221,5 +227,5 @@ class Engine:
 
     def _from_stranger(self, examined: examine.Examined) -> bool:
         """Neither out of the PBX itself nor from an allowlisted address."""
-        direction = self.tracker.directions.of(examined, is_request=True)
-        return direction is Direction.INBOUND and not self.policy.trust.exempts_packet(examined, direction)
+        direction = self.tracker.directions.of(examined, True)  # noqa: FBT003 - as if it were a request
+        return direction == _INWARD and not self.policy.trust.exempts_packet(examined, direction)

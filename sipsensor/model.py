@@ -214,9 +214,10 @@ class Observation:
         "transaction",
         "trusted_here",
         "ts",
+        "what",
     )
 
-    def __init__(  # noqa: PLR0915 - all that is known, by name
+    def __init__(
         self,
         message: Any,  # noqa: ANN401
         examined: Any,  # noqa: ANN401
@@ -225,14 +226,30 @@ class Observation:
         kind: int,
         standing: int,
     ) -> None:
+        self.begin(message, examined, examined.ts, examined.transaction_key, protocol, direction, kind, standing)
+
+    def begin(  # noqa: PLR0913, PLR0915, PLR0917 - all that is known, by name
+        self,
+        message: Any,  # noqa: ANN401
+        examined: Any,  # noqa: ANN401
+        ts: int,
+        transaction: int,
+        protocol: int,
+        direction: int,
+        kind: int,
+        standing: int,
+    ) -> None:
+        """Know this much, and nothing else yet."""
         self.message = message
         self.examined = examined
         self.protocol = protocol
         self.direction = direction
         self.kind = kind
         self.standing = standing
-        self.ts: int = examined.ts
-        self.transaction: int = examined.transaction_key
+        self.what = kind % _WHATS
+        """The third part of its kind: a method's number, ``WHAT_STATUS`` + a status class, or ``WHAT_MALFORMED``."""
+        self.ts = ts
+        self.transaction = transaction
         self.source_key = 0
         """What counts as one source: the remote IPv4 address, the /64 of a remote IPv6 one."""
         self.port_key = 0
@@ -362,13 +379,21 @@ class Decision:
         observation: Observation | None = None,
         effect: Verdict | None = None,
     ) -> None:
-        self.verdict = verdict
-        self.reason = reason
+        self.begin(verdict, reason, observation)
         self.rule = rule
         self.alerts = alerts
         self.cuts = cuts
+        if effect is not None:
+            self.effect = effect
+
+    def begin(self, verdict: Verdict, reason: Reason, observation: Observation | None) -> None:
+        """That verdict, for that reason, and nothing else yet."""
+        self.verdict = self.effect = verdict
+        self.reason = reason
         self.observation = observation
-        self.effect = verdict if effect is None else effect
+        self.rule: Rule | None = None
+        self.alerts: tuple[Alert, ...] = ()
+        self.cuts: tuple[Cut, ...] = ()
         self.grants: tuple[Grant, ...] = ()
         self.uncuts: tuple[Cut, ...] = ()
         """Cuts that ended with this packet, because the PBX accepted whom they were for; ``until`` is now."""
@@ -376,7 +401,7 @@ class Decision:
 
 # --- kinds -------------------------------------------------------------------------------------------------------------------------
 
-KIND_WHATS = 64
+KIND_WHATS = _WHATS = 64
 """How many values the third part of a kind may take: a method, a status class, or ``MALFORMED``."""
 
 WHAT_MALFORMED = 63

@@ -29,14 +29,17 @@ from sipsensor.track.challenges import Proof
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from sipsensor.fastpath import examine
     from sipsensor.model import Observation
+    from sipsensor.track.transactions import Request
 
 SCOPES = (Scope.FLOW, Scope.ACCOUNT, Scope.SOURCE, Scope.NETWORK)
 """By number, as they are kept."""
 _ACCOUNT, _SOURCE, _NETWORK = 1, 2, 3
+_ACCEPTED, _OWN = int(Outcome.ACCEPTED), int(Proof.OWN)
 IPV4 = b"\0" * 10 + b"\xff\xff"
 """What 16 bytes of an IPv4 address begin with."""
-_SALTS = (0, 0, 0x5B5B5B5B5B5B5B5B, 0x3C3C3C3C3C3C3C3C)
+_SOURCE_SALT, _NETWORK_SALT = 0x5B5B5B5B5B5B5B5B, 0x3C3C3C3C3C3C3C3C
 """A source's key beside the same source's key with an account."""
 ORDER = Rule(
     5900,
@@ -161,7 +164,7 @@ class Ledger:
         """Cut what this observation is of, from now on. Empty for whom the operator spares, and for a proxy that
         carries many.
         """
-        if self.spared.get(observation.source_key, observation.ts) is not None:
+        if self.spared.holds(observation.source_key, observation.ts):
             return []
         if observation.end.carrier and scope is not Scope.ACCOUNT:
             return []
@@ -185,7 +188,7 @@ class Ledger:
         now = observation.ts
         if self.orders and self._ordered.contains(observation.end.text[0]):
             return InForce(ORDER, Reason.BANNED)
-        if self.spared.get(observation.source_key, now) is not None:
+        if not self.table.fill or self.spared.holds(observation.source_key, now):
             return None
         if observation.account_key:
             found = self._account_in_force(observation, now)
@@ -196,8 +199,10 @@ class Ledger:
 
     def accepted(self, observation: Observation) -> Cut | None:
         """The PBX accepted this request's account from its source: nothing of it is cut any longer. The cut that ends with it, if any."""
-        request = observation.request
-        if request is None or observation.outcome != Outcome.ACCEPTED or not (request.account and request.earned):
+        if observation.request is None or observation.outcome != _ACCEPTED:
+            return None
+        request: Request = observation.request
+        if not (request.account and request.earned):
             return None
         held = self._held(request.pair, observation.ts)
         if held is None:
@@ -278,7 +283,7 @@ class Ledger:
         held = self._held(key, now)
         if held is None:
             return None
-        own = observation.proof == Proof.OWN
+        own = observation.proof == _OWN
         if now < held.until:
             if own and self._probes(observation, held, key):
                 observation.excused = True
@@ -296,14 +301,16 @@ class Ledger:
 
     def _source_in_force(self, observation: Observation, now: int) -> Rule | None:
         for scope in (_SOURCE, _NETWORK):
-            held = self._held(_key(scope, observation), now)
-            if held is not None and now < held.until:
-                return self.rules.get(held.rule, MANY)
+            key = _key(scope, observation)
+            if self.table.holds(key, now):
+                held = Held(*self.table.get(key, now))
+                if now < held.until:
+                    return self.rules.get(held.rule, MANY)
         return None
 
     def is_offender(self, observation: Observation) -> bool:
         """Whether its source was cut before: its budget is 1."""
-        return self._held(_key(_SOURCE, observation), observation.ts) is not None
+        return self.table.holds(_key(_SOURCE, observation), observation.ts)
 
     def _cut(self, observation: Observation, scope: int, rule: Rule) -> Cut:
         key, now, end = _key(scope, observation), observation.ts, observation.end
@@ -330,8 +337,7 @@ class Ledger:
         return self.ladder.seconds(held.times - 1) * NANOSECONDS
 
     def _held(self, key: int, now: int) -> Held | None:
-        numbers = self.table.get(key, now)
-        return Held(*numbers) if numbers is not None else None
+        return Held(*self.table.get(key, now)) if self.table.holds(key, now) else None
 
     def _put(self, key: int, now: int, held: Held) -> None:
         self.table.put(key, now, held.until + self.ladder.memory * NANOSECONDS, held)
@@ -339,9 +345,10 @@ class Ledger:
 
 def _key(scope: int, observation: Observation) -> int:
     if scope == _ACCOUNT:
-        return int(observation.pair_key)
+        return observation.pair_key
     if scope == _SOURCE:
-        return int(observation.source_key ^ _SALTS[_SOURCE])
+        return observation.source_key ^ _SOURCE_SALT
     if observation.end.behind:
-        return int(observation.source_key ^ _SALTS[_NETWORK])
-    return int(observation.examined.prefix_key(False, 3, 6) ^ _SALTS[_NETWORK])  # noqa: FBT003 - a compiled function's flag
+        return observation.source_key ^ _NETWORK_SALT
+    examined: examine.Examined = observation.examined
+    return examined.prefix_key(False, 3, 6) ^ _NETWORK_SALT  # noqa: FBT003 - a compiled function's flag

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sipsensor.model import Alert, Observation, Rule
 
 _ACCEPT, _DROP = Verdict.ACCEPT, Verdict.DROP
+_NONE, _ENFORCE = Reason.NONE, Mode.ENFORCE
 
 
 class Policy:
@@ -34,14 +35,20 @@ class Policy:
     def decide(self, observation: Observation, alerts: Sequence[Alert], tipped: Alert | None = None) -> Decision:
         """The decision on one message. ``tipped`` is an alert that drops though its rule alone would not: its score is reached."""
         if not alerts:
-            return Decision(_ACCEPT, Reason.NONE, observation=observation)
-        standing = tuple(alert for alert in alerts if self.action_of(alert.rule) is not Action.OFF)
+            return self.accept(observation)
+        standing = tuple([alert for alert in alerts if self.action_of(alert.rule) is not Action.OFF])
         dropping = [alert.rule for alert in standing if alert is tipped or self.action_of(alert.rule) is Action.DROP]
         if not dropping:
-            rule = min((alert.rule for alert in standing), key=_rank, default=None)
+            rule = min([alert.rule for alert in standing], key=_rank, default=None)
             return Decision(_ACCEPT, Reason.NONE, rule=rule, alerts=standing, observation=observation)
         rule = min(dropping, key=_rank)
         return self.drop(rule.reason, rule, standing, observation)
+
+    def accept(self, observation: Observation) -> Decision:
+        """Nothing is said of it."""
+        decision = Decision.__new__(Decision)
+        decision.begin(_ACCEPT, _NONE, observation)
+        return decision
 
     def drop(
         self,
@@ -51,7 +58,11 @@ class Policy:
         observation: Observation | None = None,
     ) -> Decision:
         """A drop, which in observe mode is only said."""
-        return Decision(_DROP, reason, rule=rule, alerts=alerts, observation=observation, effect=self.effect(_DROP))
+        decision = Decision.__new__(Decision)
+        decision.begin(_DROP, reason, observation)
+        decision.rule, decision.alerts = rule, alerts
+        decision.effect = self.effect(_DROP)
+        return decision
 
     def spare(self, decision: Decision) -> Decision:
         """The same alerts, and the packet goes through: whom ``Trust.spares``."""
@@ -65,7 +76,7 @@ class Policy:
 
     def effect(self, verdict: Verdict) -> Verdict:
         """What becomes of a packet with this verdict."""
-        return verdict if self.mode is Mode.ENFORCE else _ACCEPT
+        return verdict if self.mode is _ENFORCE else _ACCEPT
 
 
 def _rank(rule: Rule) -> tuple[bool, int]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sipsensor.model import Observation
 
 _INVITE = names.METHODS.index(b"INVITE")
+_INBOUND, _OWN = int(Direction.INBOUND), int(Proof.OWN)
 
 
 class Trust:
@@ -35,12 +36,11 @@ class Trust:
 
     def exempts(self, observation: Observation) -> bool:
         """Whether the remote end of this message is allowlisted."""
-        return bool(self.allowlist) and self.exempts_packet(observation.examined, observation.direction)
+        return self.allowlist.count > 0 and self.exempts_packet(observation.examined, observation.direction)
 
     def exempts_packet(self, examined: examine.Examined, direction: int) -> bool:
         """The same of a packet that is no message, or not a whole one."""
-        inbound = direction == Direction.INBOUND
-        return examined.src_in(self.allowlist) if inbound else examined.dst_in(self.allowlist)
+        return examined.src_in(self.allowlist) if direction == _INBOUND else examined.dst_in(self.allowlist)
 
     def spares(self, observation: Observation) -> bool:
         """Whether limits and cuts are not for this request: it comes from a trunk, from whom the operator trusts, or it is an
@@ -50,12 +50,13 @@ class Trust:
         name; those of an emergency call where the account is trusted at this very ``address . port``. Any other emergency call with
         credentials has the budgets of all, and one without them goes through.
         """
-        own = observation.proof == Proof.OWN and not observation.also
-        if (self.trunks and observation.examined.src_in(self.trunks)) or (
+        own = observation.proof == _OWN and not observation.also
+        examined: examine.Examined = observation.examined
+        if (self.trunks.count and examined.src_in(self.trunks)) or (
             self.orders and self._ordered.contains(observation.end.text[0])
         ):
             return own or not observation.has_credentials
-        if observation.message.what != _INVITE or not self.emergency:
+        if observation.what != _INVITE or not self.emergency:
             return False
         if observation.has_credentials and not (own and observation.trusted_here):
             return False

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import names, tables
+from sipsensor.fastpath import names, pair_key, tables
 from sipsensor.model import (
     WHAT_STATUS,
     Action,
@@ -28,7 +28,6 @@ from sipsensor.model import (
     Table,
     When,
 )
-from sipsensor.track.standing import pair_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +81,7 @@ STRANGERS = _rule(5102, "enumeration.strangers.names", "Account names tried out 
 _ALL = 1
 _REFUSED = 300
 _INVITE = names.METHODS.index(b"INVITE")
+_OUTBOUND, _ACCEPTED = int(Direction.OUTBOUND), int(Outcome.ACCEPTED)
 
 
 class Enumeration:
@@ -105,15 +105,15 @@ class Enumeration:
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """A new name: charge it. One that the PBX deals with: give it back."""
-        if observation.direction == Direction.OUTBOUND:
-            if observation.request is not None and observation.outcome == Outcome.ACCEPTED:
-                self._answered(observation)
+        if observation.direction == _OUTBOUND:
+            if observation.request is not None and observation.outcome == _ACCEPTED:
+                self._answered(observation, observation.request)
             return ()
         if observation.name_known or observation.relieved or observation.repeats or observation.excused:
             return ()
-        if observation.message.what in _WITHIN and observation.examined.raw(_TO_TAG) is not None:
+        if observation.what in _WITHIN and observation.examined.raw(_TO_TAG) is not None:
             return ()
-        if observation.message.what == _INVITE and self.callers.seen(observation.sender_key, observation.ts):
+        if observation.what == _INVITE and self.callers.seen(observation.sender_key, observation.ts):
             return ()
         return self._charge(observation, observation.account_key or observation.name_key)
 
@@ -142,9 +142,9 @@ class Enumeration:
             return self._over(STRANGERS, observation, pair, self.settings.strangers)
         return ()
 
-    def _answered(self, observation: Observation) -> None:
+    def _answered(self, observation: Observation, request: Request) -> None:
         """The PBX deals with it. Who makes calls without any credentials calls in the name of many: a provider."""
-        request, ts = observation.request, observation.ts
+        ts = observation.ts
         if request.what == _INVITE and not request.account and observation.examined.code < _REFUSED:
             self.callers.forget(request.sender)
             self.callers.touch(request.sender, ts)

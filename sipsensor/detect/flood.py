@@ -39,12 +39,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sipsensor.detect.base import Services
+    from sipsensor.fastpath import examine
     from sipsensor.model import Bounded, Observation
+    from sipsensor.track.transactions import Request
 
 _REGISTER, _INVITE = names.METHODS.index(b"REGISTER"), names.METHODS.index(b"INVITE")
 _FREE = frozenset((names.METHODS.index(b"ACK"), names.METHODS.index(b"CANCEL")))
 """Never a transaction of their own in a flood: an ACK ends one, a CANCEL belongs to its INVITE."""
 _RETRANSMISSIONS = 10
+_OUTBOUND, _ACCEPTED, _REFUSED = int(Direction.OUTBOUND), int(Outcome.ACCEPTED), int(Outcome.REFUSED)
+_PROVEN, _TRUSTED, _OWN = int(Standing.PROVEN), int(Standing.TRUSTED), int(Proof.OWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,23 +156,27 @@ class Flood:
         self.invites = tables.RateTable(entries, _pairs(settings.invite_source, settings.invite_source_sustained))
         self.any = tables.RateTable(entries, _pairs(settings.source))
         self.outcomes = tables.Records(entries, 2)
+        self._office, self._ceiling = settings.office, settings.office_ceiling
+        self._memory = settings.outcomes_seconds * NANOSECONDS
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """A request: the limits that its transaction goes beyond. An answer of the PBX: what became of one."""
-        if observation.direction == Direction.OUTBOUND:
-            self._learn(observation)
+        if observation.direction == _OUTBOUND:
+            if observation.request is not None:
+                self._learn(observation, observation.request)
             return ()
         if 0 < observation.repeats <= _RETRANSMISSIONS and observation.transaction:
             return ()
         source, ts = observation.source_key, observation.ts
-        what = observation.message.what
+        what = observation.what
         if observation.accounts_at:
             source = self._bucket(observation)
         over_any = self.any.charge(source, ts)
         over = over_aor = 0
         if what == _REGISTER:
             over = self.registers.charge(source, ts)
-            over_aor = self.aors.charge(observation.examined.account_key, ts)
+            examined: examine.Examined = observation.examined
+            over_aor = self.aors.charge(examined.account_key, ts)
         elif what == _INVITE:
             over = self.invites.charge(source, ts)
         if not (over_any or over or over_aor):
@@ -191,14 +199,14 @@ class Flood:
 
     def _bucket(self, observation: Observation) -> int:
         """One of the buckets of a source: an office has more of them, in proportion to its good registrations."""
-        times = min(1 + observation.accounts_at // self.settings.office, self.settings.office_ceiling)
-        return int(observation.source_key ^ ((observation.account_key or observation.name_key) % times))
+        times = min(1 + observation.accounts_at // self._office, self._ceiling)
+        return observation.source_key ^ ((observation.account_key or observation.name_key) % times)
 
     def _alerts(self, observation: Observation, over_any: int, over: int, over_aor: int) -> list[Alert]:
         settings = self.settings
         alerts = []
         if over:
-            register = observation.message.what == _REGISTER
+            register = observation.what == _REGISTER
             rule = REGISTER_SOURCE if register else INVITE_SOURCE
             short = settings.register_source if register else settings.invite_source
             long = settings.register_source_sustained if register else settings.invite_source_sustained
@@ -213,8 +221,8 @@ class Flood:
 
     def _refused(self, observation: Observation) -> list[Alert]:
         """Whether what is too much is no good either, and of somebody who is where he says he is."""
-        proven = observation.standing == Standing.PROVEN or observation.proof == Proof.OWN
-        if not proven or observation.relieved or observation.standing == Standing.TRUSTED:
+        proven = observation.standing == _PROVEN or observation.proof == _OWN
+        if not proven or observation.relieved or observation.standing == _TRUSTED:
             return []
         if observation.excused or observation.stalled:
             return []
@@ -223,19 +231,24 @@ class Flood:
             return []
         return [Alert(REFUSED, observation, {"accepted": accepted, "refused": refused})]
 
-    def _learn(self, observation: Observation) -> None:
+    def _learn(self, observation: Observation, request: Request) -> None:
         """Refusals only of credentials on the sender's own nonce: nobody else can bring them upon him."""
-        request, ts = observation.request, observation.ts
-        if request is None or request.taken:
+        ts = observation.ts
+        if request.taken:
             return
-        good = observation.outcome == Outcome.ACCEPTED
-        if not good and (observation.outcome != Outcome.REFUSED or request.proof != Proof.OWN):
+        good = observation.outcome == _ACCEPTED
+        if not good and (observation.outcome != _REFUSED or request.proof != _OWN):
             return
-        accepted, refused = self.outcomes.get(request.source, ts) or (0, 0)
+        place = self.outcomes.find(request.source, ts)
+        accepted = refused = 0
+        if place >= 0:
+            accepted, refused = self.outcomes.number(place, 0), self.outcomes.number(place, 1)
         if accepted + refused >= _LAST:
             accepted, refused = accepted // 2, refused // 2
-        until = ts + self.settings.outcomes_seconds * NANOSECONDS
-        self.outcomes.put(request.source, ts, until, (accepted + good, refused + (not good)))
+        place = self.outcomes.keep(request.source, ts, ts + self._memory)
+        if place >= 0:
+            self.outcomes.fill_in(place, 0, accepted + good)
+            self.outcomes.fill_in(place, 1, refused + (not good))
 
 
 def _pairs(*limits: Limit) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import tables
+from sipsensor.fastpath import pair_key, tables
 from sipsensor.model import (
     NANOSECONDS,
     WHAT_STATUS,
@@ -32,12 +32,12 @@ from sipsensor.model import (
     When,
 )
 from sipsensor.track.challenges import Proof
-from sipsensor.track.standing import pair_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sipsensor.detect.base import Services
+    from sipsensor.fastpath import examine
     from sipsensor.model import Bounded, Observation
     from sipsensor.track.transactions import Request
 
@@ -145,6 +145,8 @@ SUCCESS = _rule(
     5204, "guessing.account.success", "A password was right after many that were wrong", action=Action.ALERT
 )
 
+_OUTBOUND, _OWN = int(Direction.OUTBOUND), int(Proof.OWN)
+_ACCEPTED, _REFUSED = int(Outcome.ACCEPTED), int(Outcome.REFUSED)
 _CALL_SALT, _OTHER_SALT, _OWN_SALT = 0x11, 0x22, 0x44
 _REFUSALS = Limit(64, 86400)
 """How many refusals are remembered, and for how long."""
@@ -178,12 +180,12 @@ class Guessing:
         self.named = tables.SeenTable(entries, settings.source_names.seconds)
         self.refused = tables.RateTable(entries, _pairs(_REFUSALS))
         self.calls = tables.Records(entries, 1)
+        self._call_memory = settings.account.seconds * NANOSECONDS
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """A try: charge it. An answer: give back what was charged, if it was right."""
-        if observation.direction == Direction.OUTBOUND:
-            request = observation.request
-            return self._answered(observation, request) if request is not None and request.account else ()
+        if observation.direction == _OUTBOUND:
+            return self._answered(observation, observation.request) if observation.request is not None else ()
         if not observation.has_credentials or observation.repeats:
             return ()
         for other, known in observation.also:
@@ -194,7 +196,7 @@ class Guessing:
             return ()
         if observation.known and observation.stalled:
             return self._stalled(observation)
-        if observation.proof != Proof.OWN:
+        if observation.proof != _OWN:
             return self._unproven(observation)
         return self._own(observation) if observation.known else self._stranger(observation)
 
@@ -244,7 +246,7 @@ class Guessing:
         """A known phone while the PBX answers nobody: a budget for this time alone, and no cut. Without one, whoever can make the PBX
         silent for two seconds (a request that it passes on to himself) would have a burst for nothing.
         """
-        own = observation.proof == Proof.OWN
+        own = observation.proof == _OWN
         salt = _OWN_SALT if own else _CALL_SALT if observation.call_known else _OTHER_SALT
         over = self.unproven.charge(observation.pair_key ^ (salt << 8), observation.ts, 1)
         return _over(ACCOUNT if own else UNPROVEN, observation, over, (self.settings.unproven,))
@@ -252,7 +254,7 @@ class Guessing:
     def _also(self, observation: Observation, other: int, *, known: bool) -> Sequence[Alert]:
         """Another account in the same request, charged as if alone: nobody hides a try behind another."""
         settings, ts = self.settings, observation.ts
-        if observation.proof != Proof.OWN:
+        if observation.proof != _OWN:
             return _over(UNPROVEN, observation, self.unproven.charge(other, ts, known), (settings.unproven,))
         table = self.blind if observation.blind else self.pairs
         over = table.charge(pair_key(other, observation.source_key), ts)
@@ -269,8 +271,7 @@ class Guessing:
         over = table.charge(pair, ts)
         if not over:
             call = pair ^ observation.call_key
-            held = self.calls.get(call, ts)
-            self.calls.put(call, ts, ts + self.settings.account.seconds * NANOSECONDS, (held[0] + 1 if held else 1,))
+            self.calls.put_one(call, ts, ts + self._call_memory, self.calls.first(call, ts, 0) + 1)
             return ()
         settings = self.settings
         scope = Scope.ACCOUNT if self.refused.level(pair, ts) >= settings.account.count // 2 else None
@@ -320,31 +321,33 @@ class Guessing:
         """One of the buckets of a source: an office has more of them, in proportion to its good registrations."""
         settings = self.settings
         times = min(1 + observation.accounts_at // settings.office, settings.office_ceiling)
-        return int(observation.source_key ^ (account % times))
+        return observation.source_key ^ (account % times)
 
-    @staticmethod
-    def _network(observation: Observation) -> int:
+    def _network(self, observation: Observation) -> int:
+        examined: examine.Examined = observation.examined
         if observation.end.behind:
-            return int(observation.source_key)
-        return int(observation.examined.prefix_key(observation.direction == Direction.OUTBOUND, 3, 6))
+            return observation.source_key
+        return examined.prefix_key(observation.direction == _OUTBOUND, 3, 6)
 
     # --- answers
 
     def _answered(self, observation: Observation, request: Request) -> Sequence[Alert]:
         ts, outcome = observation.ts, observation.outcome
         pair = request.pair
-        if outcome == Outcome.REFUSED and request.proof == Proof.OWN:
+        if not request.account:
+            return ()
+        if outcome == _REFUSED and request.proof == _OWN:
             self.refused.charge(pair, ts)
             if not request.known:
                 self.refused.charge(request.source, ts)
             return ()
-        if outcome == Outcome.REFUSED or request.taken or not observation.harmless:
+        if outcome == _REFUSED or request.taken or not observation.harmless:
             return ()
-        if request.proof != Proof.OWN:
-            self._refund_unproven(request, pair, ts)
+        if request.proof != _OWN:
+            self._refund_unproven(observation, request)
             return ()
         failures = self.refused.level(pair, ts)
-        accepted = outcome == Outcome.ACCEPTED and bool(request.earned)
+        accepted = outcome == _ACCEPTED and request.earned
         self._refund(observation, request, self._tries(pair ^ request.call, ts) if accepted else 1)
         if not accepted or failures < _FAILURES:
             return ()
@@ -352,15 +355,15 @@ class Guessing:
 
     def _tries(self, call: int, ts: int) -> int:
         """How many were charged under this Call-ID: who registers again with an old nonce is refused first, and then accepted."""
-        held = self.calls.get(call, ts)
+        tries = self.calls.first(call, ts, 1)
         self.calls.forget(call)
-        return max(1, held[0]) if held else 1
+        return max(1, tries)
 
-    def _refund_unproven(self, request: Request, pair: int, ts: int) -> None:
+    def _refund_unproven(self, observation: Observation, request: Request) -> None:
+        key = request.account
         if request.known:
-            self.unproven.refund(pair ^ (_CALL_SALT if request.call_known else _OTHER_SALT), ts)
-        else:
-            self.unproven.refund(request.account, ts)
+            key = request.pair ^ (_CALL_SALT if request.call_known else _OTHER_SALT)
+        self.unproven.refund(key, observation.ts)
 
     def _refund(self, observation: Observation, request: Request, tries: int) -> None:
         """Its own charge; and, where the PBX looked at these very credentials and took them, what was charged for their Call-ID."""
@@ -378,7 +381,7 @@ class Guessing:
         self.networks.refund(self._network(observation), ts)
         self.offenders.refund(source, ts)
         named = pair_key(request.account, source)
-        if request.earned and observation.outcome == Outcome.ACCEPTED and self.named.seen(named, ts):
+        if request.earned and observation.outcome == _ACCEPTED and self.named.seen(named, ts):
             self.named.forget(named)
             self.names.refund(source, ts)
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from sipsensor.detect.base import Services
     from sipsensor.model import Observation
+    from sipsensor.track.transactions import Request
 
 _BEGINS = tuple(
     names.METHODS.index(method)
@@ -79,6 +80,9 @@ UNFINISHED = Rule(
 )
 
 
+_OUTBOUND, _REFUSED, _OWN = int(Direction.OUTBOUND), int(Outcome.REFUSED), int(Proof.OWN)
+
+
 class Handshakes:
     """A budget of unfinished handshakes for each sender."""
 
@@ -96,26 +100,24 @@ class Handshakes:
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """One begins: charge it. It is finished: give it back."""
-        if observation.direction == Direction.OUTBOUND:
-            request = observation.request
-            if (
-                request is not None
-                and not request.account
-                and not request.taken
-                and (observation.harmless or observation.outcome == Outcome.REFUSED)
-            ):
-                self.senders.refund(request.sender, observation.ts)
+        if observation.direction == _OUTBOUND:
+            if observation.request is not None:
+                self._answered(observation, observation.request)
             return ()
         if observation.relieved or observation.excused or observation.repeats:
             return ()
         if observation.has_credentials:
-            if observation.proof == Proof.OWN:
+            if observation.proof == _OWN:
                 self.senders.refund(observation.sender_key, observation.ts)
             return ()
         if not self.senders.charge(observation.sender_key, observation.ts):
             return ()
         limit = self.settings.sender
         return (Alert(UNFINISHED, observation, {"limit": limit.count, "seconds": limit.seconds}),)
+
+    def _answered(self, observation: Observation, request: Request) -> None:
+        if not request.account and not request.taken and (observation.harmless or observation.outcome == _REFUSED):
+            self.senders.refund(request.sender, observation.ts)
 
     def tables(self) -> Sequence[Table]:
         """The budgets."""

@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import names
+from sipsensor.fastpath import examine, names
 from sipsensor.model import (
     WHAT_MALFORMED,
     Action,
@@ -130,13 +130,15 @@ _BY_ANOMALY = (
 MADDR = _rule(7003, "evasion.via.maddr", "Via that sends the answer to somebody else", _HIGH, Family.EVASION)
 
 _BITS = tuple((rule, tuple((name, 1 << names.ANOMALIES[name]) for name in shapes)) for rule, shapes in _BY_ANOMALY)
-_TCP = 6
+_TCP, _REQUEST = 6, examine.CONTENT_REQUEST
 _VIA = names.FIELDS["via"]
 # Wherever it stands in the line: some stacks look for the word alone, in quotes and behind a comma, too.
 _MADDR_VALUE = re.compile(rb"(?i)maddr\s*=[\s\"]*([^;,\s\"]+)")
 _MADDR_MOST = 4
 """Ways in which one Via may write the same address; a thousand of them are there to be slow to read."""
 _ANY_BIT = sum({bit for _, bits in _BITS for _, bit in bits})
+_RULES = (*BY_MALFORMATION.values(), *(rule for rule, _ in _BY_ANOMALY), MADDR)
+_MALFORMED = WHAT_MALFORMED
 
 
 class MalformedShapes:
@@ -145,7 +147,7 @@ class MalformedShapes:
     name = "malformed"
     shape = True
     settings_type = MalformedSettings
-    rules = (*BY_MALFORMATION.values(), *(rule for rule, _ in _BY_ANOMALY), MADDR)
+    rules = _RULES
     interests = (Interest(When.JUDGE, AppProtocol.SIP, Direction.INBOUND),)
 
     def __init__(self, settings: MalformedSettings, _services: Services | None = None) -> None:
@@ -153,15 +155,17 @@ class MalformedShapes:
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """One alert per rule whose shape this message has."""
-        examined = observation.examined
+        examined: examine.Examined = observation.examined
         # What stands behind a datagram's Content-Length is discarded by its receiver (RFC 3261 18.3): its shape hurts nobody.
         if examined.transport == _TCP or examined.is_following:
             return ()
-        if observation.message.what == WHAT_MALFORMED:
+        if observation.what == _MALFORMED:
             message = observation.message
             evidence: dict[str, str | int] = {"shape": message.reason, "offset": message.offset}
             return (Alert(BY_MALFORMATION[message.reason], observation, evidence),)
-        found = _answered_elsewhere(observation) if observation.message.is_request else []
+        found: list[Alert] = []
+        if examined.content == _REQUEST and examined.mentions(_VIA, b"maddr"):
+            found = _answered_elsewhere(observation)
         anomalies = examined.anomalies
         if not anomalies & _ANY_BIT:
             return found
@@ -182,8 +186,6 @@ class MalformedShapes:
 def _answered_elsewhere(observation: Observation) -> list[Alert]:
     """The Via of a stranger names another address than his for the answer."""
     via = observation.examined.raw(_VIA)
-    if via is None or b"maddr" not in via.lower():
-        return []
     if observation.relieved or observation.standing == Standing.TRUSTED or observation.end.behind:
         return []
     src, dst = _address(observation.examined.src_text), _address(observation.examined.dst_text)

@@ -69,6 +69,9 @@ class Scanner:
         examined: examine.Examined = observation.examined
         if not examined.hits and not examined.candidates:
             return ()
+        return self._found(observation, examined)
+
+    def _found(self, observation: Observation, examined: examine.Examined) -> Sequence[Alert]:
         signatures = self.signatures
         matched = [*examined.hits, *(index for index in examined.candidates if signatures.confirm(index, examined))]
         alerts: dict[int, Alert] = {}

@@ -4,3 +4,7 @@ May be imported by every room above; imports only ``model``. Pointer arithmetic 
 alone. It never judges, never raises on packet bytes, and keeps no Python objects on the accept path. Import it as
 ``from sipsensor.fastpath import examine``.
 """
+
+from sipsensor.fastpath.tables import fold, pair_key
+
+__all__ = ["fold", "pair_key"]

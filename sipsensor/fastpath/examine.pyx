@@ -139,6 +139,7 @@ cdef class Examiner:
             examined.candidates = tuple([i for i in range(self.matcher.rule_count) if self.found[i] == 2])
         else:
             examined.hits = examined.candidates = ()
+        examined.show()
         return examined
 
     def examine(self, packet):

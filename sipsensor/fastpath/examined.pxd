@@ -1,8 +1,9 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from sipsensor.fastpath.cursor cimport Cursor, cursor_over
+from sipsensor.fastpath.cursor cimport Cursor, Span, cursor_over
 from sipsensor.fastpath.decode cimport Decoded
+from sipsensor.fastpath.ranges cimport Networks
 from sipsensor.fastpath.sip cimport EXTENT_CUT, EXTENT_SEGMENT, EXTENT_WHOLE, Head
 
 # All that is known of one packet before Python sees it.
@@ -39,7 +40,36 @@ cdef class Examined:
     cdef public int arrival
     cdef readonly tuple hits
     cdef readonly tuple candidates
-    cdef object _key_of(self, bytes text)
+    # Of the facts, what every packet is asked for.
+    cdef readonly int decoded, content, version, transport, tcp_flags, method, code
+    cdef readonly uint32_t sequence, acknowledged, segment_length
+    cdef readonly bint truncated, has_following
+    cdef readonly uint64_t anomalies, transaction_key, account_key
+
+    cdef void show(self) noexcept
     cdef Cursor message(self) noexcept
+    cdef Span _alone(self, int field) noexcept
     cdef object _list_of(self, int field, bint normal)
     cdef list _values_in(self, Head *head, int field, int form)
+    cpdef uint64_t address_key(self, bint outgoing) noexcept
+    cpdef uint64_t network_key(self, bint outgoing) noexcept
+    cpdef uint64_t prefix_key(self, bint outgoing, int bytes4, int bytes6) noexcept
+    cpdef uint64_t port_key(self, bint outgoing) noexcept
+    cpdef uint64_t connection_key(self, bint outgoing) noexcept
+    cpdef tuple remote(self, bint outgoing)
+    cpdef uint64_t key(self, bytes text) except? 0
+    cpdef uint64_t named(self, int field) except? 0
+    cpdef uint64_t text_key(self, int field) noexcept
+    cpdef bint mentions(self, int field, bytes word) noexcept
+    cpdef uint64_t plain_username(self) noexcept
+    cpdef uint64_t credentials_key(self) noexcept
+    cpdef bint has(self, int field) noexcept
+    cpdef list keys(self, int field)
+    cpdef list nonce_keys(self)
+    cpdef bint src_in(self, Networks networks) noexcept
+    cpdef bint dst_in(self, Networks networks) noexcept
+    cpdef object raw(self, int field)
+    cpdef object norm(self, int field)
+    cpdef list occurrences(self, int field)
+    cpdef list values(self, int field, bint raw=*)
+    cpdef object following(self)

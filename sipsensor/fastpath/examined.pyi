@@ -100,6 +100,18 @@ class Examined:
         """The same of both ends and their ports: equal for both directions of a connection."""
     def keys(self, field: int) -> list[int]:
         """Keyed hashes of all values of a field that signatures would compare, normal and in lower case."""
+    def named(self, field: int) -> int:
+        """One key of all of these together, in their order; 0 where there is none."""
+    def text_key(self, field: int) -> int:
+        """Keyed hash of the bytes of a field's first occurrence as sent (no header field); of no bytes, where it is absent."""
+    def mentions(self, field: int, word: bytes) -> bool:
+        """Whether the bytes of the field's first occurrence hold that word (in lower case), however its letters are written."""
+    def plain_username(self) -> int:
+        """Key of the username of the one set of credentials, where no stack reads another one; 0 where one may, or there are several."""
+    def credentials_key(self) -> int:
+        """One key of all credentials as they were sent; 0 where there are none."""
+    def has(self, field: int) -> bool:
+        """Whether the field is there: ``raw`` would give it."""
     def nonce_keys(self) -> list[int]:
         """Keyed hashes of the nonces of all challenges in a response (RFC 3261 20.27 and 20.44)."""
     def src_in(self, networks: Networks) -> bool:

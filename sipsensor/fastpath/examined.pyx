@@ -13,17 +13,18 @@ from sipsensor.fastpath import names
 
 from ipaddress import IPv6Address as _IPv6Address
 
-from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, part
+from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, find, part, same_nocase
 from sipsensor.fastpath.decode cimport DEC_FRAGMENT, Decoded
 from sipsensor.fastpath.fields cimport next_repeat, owner_of, read_credentials, read_repeat
 from sipsensor.fastpath.keys cimport account_key, both_key, end_key, normal_key, source_key, source_port_key, text_key, transaction_key
 
-from sipsensor.fastpath.names cimport F_AUTH_NONCE, F_COUNT, FIRST_HEADER_FIELD, HEADERS_MAX
+from sipsensor.fastpath.names cimport F_AUTH_NONCE, F_AUTH_USERNAME, F_COUNT, H_AUTHORIZATION, H_PROXY_AUTHORIZATION, FIRST_HEADER_FIELD, HEADERS_MAX
 from sipsensor.fastpath.normal cimport FORM_RAW, form_of, take
 from sipsensor.fastpath.sip cimport (
     A_BARE_CR, CON_REQUEST, CON_RESPONSE, DIALECT_LF_LINE_END, LINES_MAX, Head, Header, scan,
 )
 from sipsensor.fastpath.ranges cimport Networks
+from sipsensor.fastpath.tables cimport fold
 
 
 cdef int _WWW_AUTHENTICATE = names.HEADERS["www-authenticate"]
@@ -52,27 +53,47 @@ cdef str _address_text(const uint8_t *address, int version):
     return str(_IPv6Address(PyBytes_FromStringAndSize(<const char *> address, 16))) if version == 6 else ""
 
 
+cdef int words_in(Cursor c, Span span, Cursor word, bint one) noexcept:
+    """How often the span holds that word, which is in lower case, in whatever case; `one`: whether it does."""
+    cdef Span here
+    cdef int first = at(word, 0), case, found = 0
+    for case in range(2):
+        if case and not 0x61 <= first <= 0x7A:
+            break
+        here.start = find(c, span.start, span.end, <uint8_t> (first - 0x20 if case else first))
+        while here.start < span.end:
+            here.end = here.start + word.size
+            if here.end <= span.end and same_nocase(c, here, word):
+                found += 1
+                if one:
+                    return found
+            here.start = find(c, here.start + 1, span.end, <uint8_t> (first - 0x20 if case else first))
+    return found
+
+
 cdef class Examined:
     """One message's worth of facts about one packet. Offsets count from the start of the payload."""
 
     def __dealloc__(self):
         free(self.facts.head.lines)
 
+    cdef void show(self) noexcept:
+        """What Python sees of the facts, once they are there."""
+        cdef Decoded *d = &self.facts.decoded
+        cdef Head *head = &self.facts.head
+        self.decoded, self.version, self.transport, self.tcp_flags = d.status, d.version, d.transport, d.tcp_flags
+        self.sequence, self.acknowledged, self.segment_length = d.sequence, d.acknowledged, d.payload_size
+        self.truncated = d.truncated != 0
+        self.content, self.code, self.anomalies = head.content, head.code, head.anomalies
+        self.method = -1 if head.content == CON_RESPONSE else head.method
+        self.has_following = head.following != 0
+        self.transaction_key, self.account_key = self.facts.transaction_key, self.facts.account_key
+
     cdef Cursor message(self) noexcept:
         cdef Decoded *d = &self.facts.decoded
         cdef Cursor payload = part(cursor_of(self.data), d.payload, d.payload_size)
         return part(payload, self.message_at, payload.size)
 
-    @property
-    def decoded(self): return self.facts.decoded.status
-    @property
-    def content(self): return self.facts.head.content
-    @property
-    def truncated(self): return bool(self.facts.decoded.truncated)
-    @property
-    def version(self): return self.facts.decoded.version
-    @property
-    def transport(self): return self.facts.decoded.transport
     @property
     def src(self): return PyBytes_FromStringAndSize(<const char *> self.facts.decoded.src, 16)
     @property
@@ -86,14 +107,6 @@ cdef class Examined:
     @property
     def dst_text(self): return _address_text(self.facts.decoded.dst, self.facts.decoded.version)
     @property
-    def tcp_flags(self): return self.facts.decoded.tcp_flags
-    @property
-    def sequence(self): return self.facts.decoded.sequence
-    @property
-    def acknowledged(self): return self.facts.decoded.acknowledged
-    @property
-    def segment_length(self): return self.facts.decoded.payload_size
-    @property
     def recorded_verdict(self): return self.facts.decoded.recorded - 1
     @property
     def payload_length(self): return self.message().size
@@ -106,12 +119,6 @@ cdef class Examined:
     @property
     def fragment_more(self): return bool(self.facts.decoded.fragment_more)
     @property
-    def method(self): return -1 if self.facts.head.content == CON_RESPONSE else self.facts.head.method
-    @property
-    def code(self): return self.facts.head.code
-    @property
-    def anomalies(self): return self.facts.head.anomalies
-    @property
     def malformation(self): return self.facts.head.malformation
     @property
     def malformed_at(self): return self.facts.head.malformed_at
@@ -119,10 +126,6 @@ cdef class Examined:
     def source_key(self): return self.facts.source_key
     @property
     def source_port_key(self): return self.facts.source_port_key
-    @property
-    def transaction_key(self): return self.facts.transaction_key
-    @property
-    def account_key(self): return self.facts.account_key
     @property
     def header_count(self): return self.facts.head.line_count
     @property
@@ -133,47 +136,47 @@ cdef class Examined:
     def content_length(self): return self.facts.head.content_length
     @property
     def is_following(self): return self.message_at != 0
-    @property
-    def has_following(self): return self.facts.head.following != 0
 
-    def address_key(self, bint outgoing):
+    cpdef uint64_t address_key(self, bint outgoing) noexcept:
         """Keyed hash of the whole address of the remote end: the destination of an outgoing packet, else the source."""
         cdef Decoded *d = &self.facts.decoded
         return end_key(&d.dst[0] if outgoing else &d.src[0], 16, 0, self.facts.k0, self.facts.k1)
 
-    def network_key(self, bint outgoing):
+    cpdef uint64_t network_key(self, bint outgoing) noexcept:
         """The same of what counts as one source: an IPv4 address, the /64 of an IPv6 one."""
         cdef Decoded *d = &self.facts.decoded
         return end_key(&d.dst[0] if outgoing else &d.src[0], 8 if d.version == 6 else 16, 0, self.facts.k0, self.facts.k1)
 
-    def prefix_key(self, bint outgoing, int bytes4, int bytes6):
+    cpdef uint64_t prefix_key(self, bint outgoing, int bytes4, int bytes6) noexcept:
         """The same of the first bytes of the remote address: so many of an IPv4 one, so many of an IPv6 one."""
         cdef Decoded *d = &self.facts.decoded
         return end_key(&d.dst[0] if outgoing else &d.src[0], bytes6 if d.version == 6 else 12 + bytes4, 0, self.facts.k0, self.facts.k1)
 
-    def remote(self, bint outgoing):
+    cpdef tuple remote(self, bint outgoing):
         """Address (16 bytes) and port of the remote end."""
         cdef Decoded *d = &self.facts.decoded
         cdef const uint8_t *address = &d.dst[0] if outgoing else &d.src[0]
         return PyBytes_FromStringAndSize(<const char *> address, 16), d.dport if outgoing else d.sport
 
-    def key(self, bytes text not None):
+    cpdef uint64_t key(self, bytes text) except? 0:
         """Keyed hash of any text, as the other keys are made."""
-        return self._key_of(text)
+        if text is None:
+            raise TypeError("a key is of bytes")
+        return text_key(<const uint8_t *> PyBytes_AS_STRING(text), <uint32_t> len(text), self.facts.k0, self.facts.k1)
 
-    def port_key(self, bint outgoing):
+    cpdef uint64_t port_key(self, bint outgoing) noexcept:
         """The same of the whole address and its port."""
         cdef Decoded *d = &self.facts.decoded
         if outgoing:
             return end_key(&d.dst[0], 16, d.dport, self.facts.k0, self.facts.k1)
         return end_key(&d.src[0], 16, d.sport, self.facts.k0, self.facts.k1)
 
-    def connection_key(self, bint outgoing):
+    cpdef uint64_t connection_key(self, bint outgoing) noexcept:
         """The same of both ends with their ports, the remote one first: of a connection, whichever way its packet goes."""
         cdef Decoded *d = &self.facts.decoded
         return both_key(d, outgoing, self.facts.k0, self.facts.k1)
 
-    def keys(self, int field):
+    cpdef list keys(self, int field):
         """Keyed hashes of all values of a field that signatures would compare, normal and in lower case."""
         cdef Head *head = &self.facts.head
         cdef Cursor c
@@ -182,7 +185,7 @@ cdef class Examined:
         cdef uint64_t k0 = self.facts.k0, k1 = self.facts.k1
         cdef list found = []
         if head.anomalies >> A_BARE_CR & 1:         # two readings
-            return [self._key_of(value.lower()) for value in self.values(field)]
+            return [self.key(value.lower()) for value in self.values(field)]
         if head.content < CON_REQUEST or field <= 0 or F_COUNT <= field < FIRST_HEADER_FIELD:
             return found
         c, form = self.message(), form_of(field)
@@ -202,7 +205,103 @@ cdef class Examined:
             i = next_repeat(head, owner, i)
         return found
 
-    def nonce_keys(self):
+    cpdef uint64_t named(self, int field) except? 0:
+        """One key of all values of a field, as `keys` has them; 0 where there is none."""
+        cdef Head *head = &self.facts.head
+        cdef uint64_t key, found = 0
+        cdef Span alone = self._alone(field)
+        if alone.start != ABSENT:
+            return fold(0, normal_key(self.message(), alone, form_of(field), self.facts.k0, self.facts.k1))
+        if head.content < CON_REQUEST:
+            return 0
+        for key in self.keys(field):
+            found = fold(found, key)
+        return found
+
+    cpdef uint64_t text_key(self, int field) noexcept:
+        """Keyed hash of the bytes of a field's first occurrence as sent; of none, where it is absent. Of a header, see `named`."""
+        cdef Span span
+        cdef Cursor c
+        if not 0 < field < F_COUNT or self.facts.head.content < CON_REQUEST or self.facts.head.fields[field].start == ABSENT:
+            return text_key(NULL, 0, self.facts.k0, self.facts.k1)
+        span = self.facts.head.fields[field]
+        c = part(self.message(), span.start, span.end - span.start)
+        return text_key(c.data, c.size, self.facts.k0, self.facts.k1)
+
+    cpdef bint mentions(self, int field, bytes word) noexcept:
+        """Whether the bytes of a field's first occurrence hold that word, in lower case or not. ``word`` is in lower case."""
+        cdef Head *head = &self.facts.head
+        cdef Span span
+        cdef Cursor c, sought
+        if word is None or not word or not self.has(field):
+            return False
+        span = head.fields[field] if field < F_COUNT else head.lines[head.first[field - FIRST_HEADER_FIELD]].value
+        c, sought = self.message(), cursor_of(word)
+        return words_in(c, span, sought, True) > 0
+
+    cpdef uint64_t plain_username(self) noexcept:
+        """Key of the username of the one set of credentials, where no stack reads that otherwise; 0 where one may, or there are several.
+
+        One line, "username" in it once, no escaped quote, and in the name nothing that ends it elsewhere.
+        """
+        cdef Head *head = &self.facts.head
+        cdef Cursor c
+        cdef Span line, user = head.fields[F_AUTH_USERNAME]
+        cdef uint32_t i
+        cdef int byte
+        if head.content < CON_REQUEST or head.anomalies >> A_BARE_CR & 1 or head.line_count == 0 or user.start == ABSENT:
+            return 0
+        if head.seen[H_AUTHORIZATION] + head.seen[H_PROXY_AUTHORIZATION] != 1:
+            return 0
+        line = head.lines[head.first[H_AUTHORIZATION if head.seen[H_AUTHORIZATION] else H_PROXY_AUTHORIZATION]].value
+        c = self.message()
+        for i in range(user.start, user.end):
+            byte = at(c, i)
+            if byte == 0x3D or byte == 0x22 or byte == 0x40 or byte == 0x5C:    # = " @ \
+                return 0
+        if words_in(c, line, cursor_over(b'\\"', 2), True) or words_in(c, line, cursor_over(b"username", 8), False) != 1:
+            return 0
+        return normal_key(c, user, form_of(F_AUTH_USERNAME), self.facts.k0, self.facts.k1)
+
+    cpdef uint64_t credentials_key(self) noexcept:
+        """One key of all credentials as they were sent, line by line; 0 where there are none."""
+        cdef Head *head = &self.facts.head
+        cdef Cursor text, c = self.message()
+        cdef Span line
+        cdef uint64_t found = 0
+        cdef int i
+        if head.content < CON_REQUEST:
+            return 0
+        for i in range(head.line_count):
+            if head.lines[i].number == H_AUTHORIZATION or head.lines[i].number == H_PROXY_AUTHORIZATION:
+                line = head.lines[i].value
+                text = part(c, line.start, line.end - line.start)
+                found = fold(found, text_key(text.data, text.size, self.facts.k0, self.facts.k1))
+        return found
+
+    cdef Span _alone(self, int field) noexcept:
+        """Where the field's one value stands, for which no list need be made; nowhere, where there is none, or there may be several."""
+        cdef Head *head = &self.facts.head
+        cdef Span span
+        cdef int owner, number = field - FIRST_HEADER_FIELD
+        span.start = span.end = ABSENT
+        if head.content < CON_REQUEST or head.anomalies >> A_BARE_CR & 1:
+            return span
+        if 0 < field < F_COUNT:
+            owner = owner_of(field)
+            return head.fields[field] if owner < 0 or next_repeat(head, owner, -1) < 0 else span
+        if 0 <= number < HEADERS_MAX and head.line_count > 0 and head.seen[number] == 1:
+            return head.lines[head.first[number]].value
+        return span
+
+    cpdef bint has(self, int field) noexcept:
+        """Whether the field is there: `raw` would give it."""
+        cdef Head *head = &self.facts.head
+        if 0 < field < F_COUNT:
+            return head.content >= CON_REQUEST and head.fields[field].start != ABSENT
+        return FIRST_HEADER_FIELD <= field < FIRST_HEADER_FIELD + HEADERS_MAX and head.line_count > 0 and head.first[field - FIRST_HEADER_FIELD] >= 0
+
+    cpdef list nonce_keys(self):
         """Keyed hashes of the nonces of all challenges in a response (WWW-Authenticate, Proxy-Authenticate)."""
         cdef Head *head = &self.facts.head
         cdef Cursor c = self.message()
@@ -214,19 +313,16 @@ cdef class Examined:
                 fields[F_AUTH_NONCE].start = ABSENT
                 read_credentials(c, head.lines[i].value, fields)
                 if fields[F_AUTH_NONCE].start != ABSENT:
-                    found.append(self._key_of(_normal(c, fields[F_AUTH_NONCE], form_of(F_AUTH_NONCE)).lower()))
+                    found.append(self.key(_normal(c, fields[F_AUTH_NONCE], form_of(F_AUTH_NONCE)).lower()))
         return found
 
-    cdef object _key_of(self, bytes text):
-        return text_key(<const uint8_t *> PyBytes_AS_STRING(text), <uint32_t> len(text), self.facts.k0, self.facts.k1)
-
-    def src_in(self, Networks networks not None):
+    cpdef bint src_in(self, Networks networks) noexcept:
         """Is the source address in one of the networks?"""
-        return networks.holds(self.facts.decoded.src)
+        return networks is not None and networks.holds(self.facts.decoded.src)
 
-    def dst_in(self, Networks networks not None):
+    cpdef bint dst_in(self, Networks networks) noexcept:
         """Is the destination address in one of the networks?"""
-        return networks.holds(self.facts.decoded.dst)
+        return networks is not None and networks.holds(self.facts.decoded.dst)
 
     @property
     def fragment_key(self):
@@ -257,7 +353,7 @@ cdef class Examined:
             for i in range(head.line_count) if head.lines[i].number == field - FIRST_HEADER_FIELD
         ]
 
-    def raw(self, int field):
+    cpdef object raw(self, int field):
         """The bytes of the field's first occurrence as sent, without surrounding white space; None when absent."""
         cdef Head *head = &self.facts.head
         cdef int first
@@ -270,16 +366,16 @@ cdef class Examined:
         first = head.first[field - FIRST_HEADER_FIELD]
         return _slice(self.message(), head.lines[first].value) if first >= 0 else None
 
-    def norm(self, int field):
+    cpdef object norm(self, int field):
         """The same in its normal form."""
         cdef list values = self._list_of(field, True)
         return values[0] if values else None
 
-    def occurrences(self, int field):
+    cpdef list occurrences(self, int field):
         """All values of a header field, raw."""
         return self._list_of(field, False)
 
-    def values(self, int field, bint raw=False):
+    cpdef list values(self, int field, bint raw=False):
         """All that the signatures compared: the field at each line of its header, and in both readings of an ambiguous head."""
         cdef Head other
         cdef Header lines[LINES_MAX]
@@ -324,6 +420,6 @@ cdef class Examined:
             (head.lines[i].number, _slice(c, head.lines[i].name), _slice(c, head.lines[i].value)) for i in range(head.line_count)
         ]
 
-    def following(self):
+    cpdef object following(self):
         """The next message in the same datagram or segment, behind this one's Content-Length; None when there is none."""
         return self.owner.behind(self) if self.facts.head.following else None

@@ -7,6 +7,8 @@ class Networks:
 
     texts: tuple[str, ...]
     """The merged networks as text."""
+    count: int
+    """How many they are."""
     def __init__(self, networks: Sequence[str] = ()) -> None: ...
     def contains(self, address: bytes) -> bool:
         """``address`` is 16 bytes, IPv4 as ::ffff:a.b.c.d."""

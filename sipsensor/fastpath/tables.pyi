@@ -9,6 +9,9 @@ from typing import TypeAlias
 def pair_key(one: int, other: int) -> int:
     """One key of two (64 bits each) that belong together, one account and one source, say; never 0."""
 
+def fold(found: int, key: int) -> int:
+    """``folded`` keys with one more."""
+
 def folded(keys: list[int]) -> int:
     """One key of several, in their order; 0 of none."""
 
@@ -61,8 +64,22 @@ class Records:
         """The key's numbers; None when it is not held, or its time ran out."""
     def until(self, key: int, now: int) -> int:
         """The time until which it is held; 0 when it is not."""
+    def holds(self, key: int, now: int) -> bool:
+        """Whether the key is held."""
+    def first(self, key: int, now: int, missing: int = 0) -> int:
+        """Its first number; ``missing`` when it is not held."""
+    def find(self, key: int, now: int) -> int:
+        """The key's place, for ``number``, until the table is next written to; -1 when it is not held."""
+    def number(self, place: int, index: int) -> int:
+        """One of the numbers at a place that ``find`` or ``keep`` gave; 0 for what is none."""
     def put(self, key: int, now: int, until: int, numbers: Sequence[int], rank: int = 0) -> bool:
         """Hold ``numbers`` until then, in place of what was held. False when all that its set holds outranks it."""
+    def put_one(self, key: int, now: int, until: int, number: int, rank: int = 0) -> bool:
+        """The same for a table of one number."""
+    def keep(self, key: int, now: int, until: int, rank: int = 0) -> int:
+        """A place for the key until then: ``fill_in`` all of its numbers at once. -1 when all that its set holds outranks it."""
+    def fill_in(self, place: int, index: int, number: int) -> None:
+        """Write one of the numbers at a place that ``keep`` just gave."""
     def forget(self, key: int) -> None:
         """Hold it no longer."""
     def changes(self) -> list[_Entry]:

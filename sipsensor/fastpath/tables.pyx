@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """State that every packet touches: bounded, set-associative tables keyed by 64-bit keyed hashes.
 
-Rules. All memory is taken at construction; a look-up reads the eight slots of one set and nothing else, whatever the table holds. When the set is
-full, the slot of the lowest rank goes, and of these the one longest untouched (by a counter, because time stamps may be equal): a flood of
-strangers cannot push out what outranks it. A key of 0 is no key: it is never stored. Buckets are leaky, kept as one time stamp each, the
+Rules. All memory is taken at construction; a look-up reads the eight keys of one set, one line of the cache, and
+nothing else, whatever the table holds. When the set is full, the slot of the lowest rank goes, and of these the one longest untouched (by a
+counter, because time stamps may be equal): a flood of strangers cannot push out what outranks it. A key of 0 is no key: it is never stored. Buckets are leaky, kept as one time stamp each, the
 moment at which the bucket will be empty (the theoretical arrival time of GCRA), so nothing is ever swept.
 """
 
@@ -14,33 +14,25 @@ from libc.string cimport memcpy, memset
 from sipsensor.fastpath.cursor cimport cursor_over
 from sipsensor.fastpath.hashing cimport Hash, hash_end, hash_part, hash_start
 
-cdef enum:
-    WAYS = 8
-    LIMITS_MAX = 4
-    WORDS_MAX = 16
-
 cdef int64_t SECOND = 1_000_000_000
 
 
-cdef struct Slot:
-    uint64_t key
-    uint64_t touched
-    int64_t since               # first sight
-    uint32_t count
-    uint32_t rank
-
-
-def pair_key(uint64_t one, uint64_t other):
+cpdef uint64_t pair_key(uint64_t one, uint64_t other) noexcept:
     """One key of two that belong together; never 0."""
     cdef uint64_t key = one ^ (other * <uint64_t> 0x9E3779B97F4A7C15)
     return key if key else 1
+
+
+cpdef uint64_t fold(uint64_t found, uint64_t key) noexcept:
+    """`folded` with one more key."""
+    return found * <uint64_t> 0x9E3779B97F4A7C15 + key
 
 
 def folded(list keys not None):
     """One key of several, in their order; 0 of none."""
     cdef uint64_t key, found = 0
     for key in keys:
-        found = found * <uint64_t> 0x9E3779B97F4A7C15 + key
+        found = fold(found, key)
     return found
 
 
@@ -59,14 +51,6 @@ def keyed_hash(bytes seed not None, bytes data not None):
 cdef class _Table:
     """The set-associative part: find a key's slot, or make room for it."""
 
-    cdef Slot *slots
-    cdef uint64_t mask          # number of sets - 1
-    cdef uint64_t clock
-    cdef readonly int fill
-    cdef readonly int capacity
-    cdef readonly uint64_t evictions
-    cdef uint64_t gone          # the key that the last new one took the place of; 0 where there was room
-
     def __cinit__(self, int capacity, *args, **options):
         cdef uint64_t sets = 1
         if not WAYS <= capacity <= 1 << 26:
@@ -76,42 +60,51 @@ cdef class _Table:
         self.mask = sets - 1
         self.capacity = <int> (sets * WAYS)
         self.slots = <Slot *> calloc(self.capacity, sizeof(Slot))
-        if self.slots == NULL:
+        self.block = calloc(self.capacity * sizeof(uint64_t) + LINE, 1)
+        if self.slots == NULL or self.block == NULL:
             raise MemoryError
+        self.keys = <uint64_t *> ((<size_t> self.block + LINE - 1) & ~<size_t> (LINE - 1))
 
     def __dealloc__(self):
         free(self.slots)
+        free(self.block)
 
     cdef int _find(self, uint64_t key) noexcept nogil:
         """The index of the key's slot, or -1."""
         cdef int base = <int> ((key & self.mask) * WAYS), i
         for i in range(base, base + WAYS):
-            if self.slots[i].key == key:
+            if self.keys[i] == key:
+                return i
+        return -1
+
+    cdef int _free(self, uint64_t key, int64_t now) noexcept nogil:
+        """A free slot of the key's set, taken for it; -1 when there is none."""
+        cdef int base = <int> ((key & self.mask) * WAYS), i
+        for i in range(base, base + WAYS):
+            if self.keys[i] == 0:
+                self.fill += 1
+                self.keys[i], self.slots[i].since, self.slots[i].count = key, now, 0
                 return i
         return -1
 
     cdef int _room(self, uint64_t key, int64_t now, uint32_t rank) noexcept nogil:
         """A slot for a new key: a free one, else the least of those that do not outrank it; -1 when all do."""
-        cdef int base = <int> ((key & self.mask) * WAYS), i, least = -1
+        cdef int base = <int> ((key & self.mask) * WAYS), i, least = self._free(key, now)
         self.gone = 0
+        if least >= 0:
+            return least
         for i in range(base, base + WAYS):
-            if self.slots[i].key == 0:
-                self.fill += 1
-                least = i
-                break
             if self.slots[i].rank > rank:
                 continue
             if least < 0 or self.slots[i].rank < self.slots[least].rank or (
                 self.slots[i].rank == self.slots[least].rank and self.slots[i].touched < self.slots[least].touched
             ):
                 least = i
-        else:
-            if least < 0:
-                return -1
-            self.evictions += 1
-            self.gone = self.slots[least].key
-        self.slots[least].key, self.slots[least].since = key, now
-        self.slots[least].count = 0
+        if least < 0:
+            return -1
+        self.evictions += 1
+        self.gone = self.keys[least]
+        self.keys[least], self.slots[least].since, self.slots[least].count = key, now, 0
         return least
 
     cdef void _touch(self, int slot, uint32_t rank) noexcept nogil:
@@ -122,16 +115,12 @@ cdef class _Table:
     def clear(self):
         """Forget everything."""
         memset(self.slots, 0, self.capacity * sizeof(Slot))
+        memset(self.keys, 0, self.capacity * sizeof(uint64_t))
         self.fill = 0
 
 
 cdef class RateTable(_Table):
     """Leaky buckets: per key one for each ``(count, seconds)`` of ``limits``."""
-
-    cdef int limit_count
-    cdef int64_t interval[LIMITS_MAX]       # ns that one unit takes to leak
-    cdef int64_t depth[LIMITS_MAX]          # ns that a full bucket takes to leak
-    cdef int64_t *empty                     # per slot and limit: when the bucket will be empty
 
     def __cinit__(self, int capacity, limits):
         if not 1 <= len(limits) <= LIMITS_MAX:
@@ -181,7 +170,7 @@ cdef class RateTable(_Table):
                 if self.empty[slot * self.limit_count + i] > now:   # what leaked out is not given back on top
                     self.empty[slot * self.limit_count + i] -= self.interval[i]
 
-    cpdef double level(self, uint64_t key, int64_t now, int limit=0):
+    cpdef double level(self, uint64_t key, int64_t now, int limit=0) except -1:
         """How many units the bucket of that limit holds. Raises IndexError for a limit the table has not."""
         cdef int slot = self._find(key) if key else -1
         cdef int64_t left
@@ -195,8 +184,6 @@ cdef class RateTable(_Table):
 
 cdef class SeenTable(_Table):
     """Counts how often a key was seen; forgets it ``seconds`` after its first sight."""
-
-    cdef int64_t life
 
     def __cinit__(self, int capacity, int seconds):
         if seconds < 1:
@@ -222,20 +209,16 @@ cdef class SeenTable(_Table):
         cdef int slot = self._find(key) if key else -1
         return self.slots[slot].count if slot >= 0 and -self.life <= now - self.slots[slot].since <= self.life else 0
 
-    def forget(self, uint64_t key):
+    cpdef void forget(self, uint64_t key) noexcept:
         """As if it had never been seen."""
         cdef int slot = self._find(key) if key else -1
         if slot >= 0:
-            self.slots[slot].key = 0
+            self.keys[slot] = 0
             self.fill -= 1
 
 
 cdef class Records(_Table):
     """A few numbers for each key, until a time that the writer sets."""
-
-    cdef int width
-    cdef uint64_t *words                    # per slot: the time until which it holds, then its numbers
-    cdef set changed                        # keys written or forgotten since `changes`; None where nobody asks
 
     def __cinit__(self, int capacity, int width, bint kept=False):
         self.changed = set() if kept else None
@@ -255,7 +238,7 @@ cdef class Records(_Table):
         if slot < 0:
             return NULL
         if <int64_t> self.words[slot * self.width] <= now:
-            self.slots[slot].key = 0
+            self.keys[slot] = 0
             self.fill -= 1
             return NULL
         self._touch(slot, self.slots[slot].rank)
@@ -272,42 +255,88 @@ cdef class Records(_Table):
         cdef uint64_t *words = self._held(key, now)
         return 0 if words == NULL else words[0]
 
-    def put(self, uint64_t key, int64_t now, int64_t until, numbers, uint32_t rank=0):
-        """Hold ``numbers`` until then. False when all that its set holds outranks it, or there is nothing to key."""
-        cdef int slot, i
-        if key == 0 or len(numbers) != self.width - 1:
-            return False
+    cpdef bint holds(self, uint64_t key, int64_t now) noexcept:
+        """Whether the key is held."""
+        return self._held(key, now) != NULL
+
+    cpdef uint64_t first(self, uint64_t key, int64_t now, uint64_t missing=0) noexcept:
+        """Its first number; ``missing`` for a key that is not held."""
+        cdef uint64_t *words = self._held(key, now)
+        return missing if words == NULL else words[1]
+
+    cpdef int find(self, uint64_t key, int64_t now) noexcept:
+        """The key's place, for `number`, until the table is next written to; -1 for a key that is not held."""
+        cdef uint64_t *words = self._held(key, now)
+        return <int> ((words - self.words) // self.width) if words != NULL else -1
+
+    cpdef uint64_t number(self, int place, int index) noexcept:
+        """One of the numbers at a place that `find` or `keep` gave; 0 for what is none."""
+        return self.words[place * self.width + 1 + index] if 0 <= place < self.capacity and 0 <= index < self.width - 1 else 0
+
+    cpdef int keep(self, uint64_t key, int64_t now, int64_t until, uint32_t rank=0) except -2:
+        """A place for the key until then, its numbers as they were or anything: `fill_in` all of them. -1 when all that its set holds
+        outranks it, or there is nothing to key.
+        """
+        cdef int slot
+        if key == 0:
+            return -1
         slot = self._find(key)
         if slot < 0:
+            slot = self._free(key, now)
+        if slot < 0:
             slot = self._spent(key, now)
+        if slot < 0:
+            slot = self._room(key, now, rank)
             if slot < 0:
-                slot = self._room(key, now, rank)
-                if slot >= 0 and self.gone and self.changed is not None:
-                    self.changed.add(self.gone)
-            if slot < 0:
-                return False
+                return -1
+            if self.gone and self.changed is not None:
+                self.changed.add(self.gone)
         self._touch(slot, rank)
         if self.changed is not None:
             self.changed.add(key)
         self.words[slot * self.width] = <uint64_t> until
-        for i in range(self.width - 1):
-            self.words[slot * self.width + 1 + i] = numbers[i]
+        return slot
+
+    cpdef void fill_in(self, int place, int index, uint64_t number) noexcept:
+        """Write one of the numbers at a place that `keep` just gave."""
+        if 0 <= place < self.capacity and 0 <= index < self.width - 1:
+            self.words[place * self.width + 1 + index] = number
+
+    cpdef bint put_one(self, uint64_t key, int64_t now, int64_t until, uint64_t number, uint32_t rank=0) except -1:
+        """`put` for a table of one number."""
+        cdef int slot = self.keep(key, now, until, rank)
+        if slot >= 0:
+            self.words[slot * self.width + 1] = number
+        return slot >= 0
+
+    def put(self, uint64_t key, int64_t now, int64_t until, numbers, uint32_t rank=0):
+        """Hold ``numbers`` until then. False when all that its set holds outranks it, or there is nothing to key."""
+        cdef int slot, i
+        cdef uint64_t values[WORDS_MAX]
+        if len(numbers) != self.width - 1:
+            return False
+        for i in range(self.width - 1):     # all of them are numbers before any is written
+            values[i] = numbers[i]
+        slot = self.keep(key, now, until, rank)
+        if slot < 0:
+            return False
+        memcpy(self.words + slot * self.width + 1, values, (self.width - 1) * sizeof(uint64_t))
         return True
 
     cdef int _spent(self, uint64_t key, int64_t now) noexcept nogil:
         """A slot of the key's set whose time ran out, taken over for it; -1 when there is none."""
         cdef int base = <int> ((key & self.mask) * WAYS), i
         for i in range(base, base + WAYS):
-            if self.slots[i].key and <int64_t> self.words[i * self.width] <= now:
-                self.slots[i].key, self.slots[i].since, self.slots[i].count = key, now, 0
+            if self.keys[i] and <int64_t> self.words[i * self.width] <= now:
+                self.keys[i], self.slots[i].since, self.slots[i].count = key, now, 0
                 return i
         return -1
 
-    def forget(self, uint64_t key):
+    cpdef void forget(self, uint64_t key) except *:
         """Hold it no longer."""
         cdef int slot = self._find(key) if key else -1
         if slot >= 0:
-            self.slots[slot].key = 0
+            self.keys[slot] = 0
             self.fill -= 1
             if self.changed is not None:
                 self.changed.add(key)
@@ -315,7 +344,7 @@ cdef class Records(_Table):
     cdef object _entry(self, int slot):
         cdef uint64_t *words = self.words + slot * self.width
         cdef int i
-        return (self.slots[slot].key, words[0], self.slots[slot].rank, tuple([words[1 + i] for i in range(self.width - 1)]))
+        return (self.keys[slot], words[0], self.slots[slot].rank, tuple([words[1 + i] for i in range(self.width - 1)]))
 
     def changes(self):
         """What was written or forgotten since the last call: entries as `entries` gives them; one that is gone has a time of 0."""
@@ -334,7 +363,7 @@ cdef class Records(_Table):
         cdef int slot
         return [
             self._entry(slot) for slot in range(self.capacity)
-            if self.slots[slot].key and <int64_t> self.words[slot * self.width] > now
+            if self.keys[slot] and <int64_t> self.words[slot * self.width] > now
         ]
 
     def distinct(self, int64_t now, uint32_t rank, int place):
@@ -344,7 +373,7 @@ cdef class Records(_Table):
             raise IndexError(place)
         found = set()
         for slot in range(self.capacity):
-            if self.slots[slot].key and self.slots[slot].rank >= rank and <int64_t> self.words[slot * self.width] > now:
+            if self.keys[slot] and self.slots[slot].rank >= rank and <int64_t> self.words[slot * self.width] > now:
                 found.add(self.words[slot * self.width + 1 + place])
         return len(found)
 
@@ -352,6 +381,6 @@ cdef class Records(_Table):
         """How many entries of at least that rank are held."""
         cdef int slot, found = 0
         for slot in range(self.capacity):
-            if self.slots[slot].key and self.slots[slot].rank >= rank and <int64_t> self.words[slot * self.width] > now:
+            if self.keys[slot] and self.slots[slot].rank >= rank and <int64_t> self.words[slot * self.width] > now:
                 found += 1
         return found

@@ -31,6 +31,10 @@ class Assembler:
         self.fragments = Fragments() if fragments is None else fragments
         self.streams = Streams(examiner)
 
+    def is_alone(self, examined: examine.Examined) -> bool:
+        """A datagram that came whole and holds one message or none: most are."""
+        return examined.decoded != _FRAGMENT and examined.transport != _TCP and not examined.has_following
+
     def assemble(self, examined: examine.Examined) -> Sequence[examine.Examined] | None:
         """The messages that this packet completes. Empty: it is a piece of something that is not whole yet. None: what its
         receiver would make of it cannot be known.

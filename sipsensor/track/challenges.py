@@ -9,9 +9,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import names, tables
+from sipsensor.fastpath import names, pair_key, tables
 from sipsensor.model import NANOSECONDS, Table
-from sipsensor.track.standing import pair_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +35,9 @@ class Proof(IntEnum):
     """It went to him alone."""
 
 
+_PROVES_NONE, _PROVES_SHARED, _PROVES_OTHERS, _PROVES_OWN = (int(proof) for proof in Proof)
+
+
 class Challenges:
     """Remembers nonces for ``seconds`` after they were last sent. Bounded: a nonce pushed out proves nobody."""
 
@@ -47,52 +49,54 @@ class Challenges:
         self.foreign = tables.Records(capacity // 8, 1)
         self._life = seconds * NANOSECONDS
 
-    def sent(self, examined: examine.Examined, to: int, exchange: int = 0) -> None:
+    def sent(self, examined: examine.Examined, to: int, exchange: int) -> None:
         """A response of the PBX to that address: note who got its nonces, and for what (a key; 0 where its request is not known)."""
         ts = examined.ts
         until = ts + self._life
         for nonce in examined.nonce_keys():
-            held = self.table.get(nonce, ts)
-            alone = (held is None or held[0] == to) and self.foreign.get(nonce, ts) is None
-            self.table.put(nonce, ts, until, (to if alone else _SHARED,))
+            alone = self.table.first(nonce, ts, to) == to and not self.foreign.holds(nonce, ts)
+            self.table.put_one(nonce, ts, until, to if alone else _SHARED)
             if exchange:
-                self.exchanges.put(pair_key(nonce, exchange), ts, until, (to,))
+                self.exchanges.put_one(pair_key(nonce, exchange), ts, until, to)
 
-    def came(self, examined: examine.Examined, *, asked: bool = False) -> None:
+    def came(self, examined: examine.Examined, asked: bool) -> None:
         """Somebody outside challenges the PBX, or whoever it asked for. His nonce proves nobody, also where the PBX hands it on. Those that
         answer what the PBX ``asked`` are not pushed out by others, which anybody may send in any number.
         """
         ts = examined.ts
         for nonce in examined.nonce_keys():
-            self.foreign.put(nonce, ts, ts + self._life, (1,), int(asked))
-            if self.table.get(nonce, ts) is not None:
-                self.table.put(nonce, ts, ts + self._life, (_SHARED,))
+            self.foreign.put_one(nonce, ts, ts + self._life, 1, asked)
+            if self.table.holds(nonce, ts):
+                self.table.put_one(nonce, ts, ts + self._life, _SHARED)
 
     def asked_for(self, examined: examine.Examined, address: int, exchange: int) -> bool:
         """Whether the one nonce of these credentials went to that address in answer to the same request without them."""
-        nonces = set(examined.keys(_NONCE))
-        if len(nonces) != 1 or not exchange:
+        nonces = examined.keys(_NONCE)
+        if not exchange or not nonces or nonces.count(nonces[0]) != len(nonces):
             return False
-        return self.exchanges.get(pair_key(nonces.pop(), exchange), examined.ts) == (address,)
+        return self.exchanges.first(pair_key(nonces[0], exchange), examined.ts, _SHARED) == address
 
     def tables(self) -> Sequence[Table]:
         """The nonces, what they were sent for, and those of others."""
         held = {"nonces": self.table, "challenged_requests": self.exchanges, "foreign_nonces": self.foreign}
         return [Table.of(name, table) for name, table in held.items()]
 
-    def proof(self, examined: examine.Examined, address: int) -> Proof:
-        """What the credentials of a request from that address prove. With several, the weakest counts: which one the PBX reads, nobody
+    def proof(self, examined: examine.Examined, address: int) -> int:
+        """What the credentials of a request from that address prove, a ``Proof``. With several, the weakest counts: which one the PBX reads, nobody
         knows.
         """
         nonces = examined.keys(_NONCE)
         if len(nonces) == 1:
             return self._proof(nonces[0], address, examined.ts)
-        return min((self._proof(nonce, address, examined.ts) for nonce in set(nonces)), default=Proof.NONE)
+        proves = _PROVES_OWN if nonces else _PROVES_NONE
+        for nonce in nonces:
+            proves = min(proves, self._proof(nonce, address, examined.ts))
+        return proves
 
-    def _proof(self, nonce: int, address: int, now: int) -> Proof:
-        held = self.table.get(nonce, now)
-        if held is None:
-            return Proof.NONE
-        if held[0] == _SHARED:
-            return Proof.SHARED
-        return Proof.OWN if held[0] == address else Proof.OTHERS
+    def _proof(self, nonce: int, address: int, now: int) -> int:
+        if not self.table.holds(nonce, now):
+            return _PROVES_NONE
+        held = self.table.first(nonce, now, _SHARED)
+        if held == _SHARED:
+            return _PROVES_SHARED
+        return _PROVES_OWN if held == address else _PROVES_OTHERS

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import names
+from sipsensor.fastpath import fold, names
 
 if TYPE_CHECKING:
     from sipsensor.fastpath import examine
@@ -25,8 +25,11 @@ def accounts(examined: examine.Examined, name: int) -> list[int]:
     """Keys of the names that credentials are for, at least one: ``name``, a key, for those without any username (RFC 8898). What follows an
     "@" is a domain, which Kamailio takes beside the bare name: with one for each try, each would be another account's.
     """
+    plain = examined.plain_username()
+    if plain:
+        return [plain]
     users, texts = examined.values(_USERNAME), [text.lower() for text in _texts(examined)]
-    if not users and not any(b"username" in text for text in texts):
+    if not users and not any([b"username" in text for text in texts]):  # noqa: C419 - compiled code makes no generators
         return [name or 1]
     if not _is_clear(users, texts):
         return [examined.key(_UNCLEAR)]
@@ -37,9 +40,11 @@ def accounts(examined: examine.Examined, name: int) -> list[int]:
     return sorted({examined.key(user.lower().partition(b"@")[0] or user.lower()) for user in users})
 
 
-def tried(examined: examine.Examined) -> list[int]:
-    """What makes a try another one than that before it in the same transaction: a retransmission is the same text (RFC 3261 17.1.1.2)."""
-    return [examined.key(b"\n".join(_texts(examined))), *examined.keys(_RESPONSE)]
+def tried(examined: examine.Examined) -> int:
+    """What makes a try another one than that before it in the same transaction, as a key: a retransmission is the same text (RFC 3261
+    17.1.1.2).
+    """
+    return fold(examined.credentials_key(), examined.named(_RESPONSE))
 
 
 def _texts(examined: examine.Examined) -> list[bytes]:
@@ -49,6 +54,12 @@ def _texts(examined: examine.Examined) -> list[bytes]:
 
 def _is_clear(users: list[bytes], texts: list[bytes]) -> bool:
     """One username in each, and no doubt where it ends."""
-    if len(users) != len(texts) or any(b"=" in user or b'"' in user for user in users):
+    if len(users) != len(texts):
         return False
-    return all(text.count(b"username") == 1 and b'\\"' not in text for text in texts)
+    for user in users:
+        if b"=" in user or b'"' in user:
+            return False
+    for text in texts:  # noqa: SIM110 - compiled code makes no generators
+        if text.count(b"username") != 1 or b'\\"' in text:
+            return False
+    return True

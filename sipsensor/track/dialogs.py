@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import names, tables
+from sipsensor.fastpath import names, pair_key, tables
 from sipsensor.model import NANOSECONDS, Table
-from sipsensor.track.standing import pair_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +26,11 @@ class Dialogs:
         """The PBX sends a 2xx to an INVITE to that address."""
         key = _key(examined)
         if key:
-            self.table.put(key, examined.ts, examined.ts + DIALOG_SECONDS * NANOSECONDS, (address,))
+            self.table.put_one(key, examined.ts, examined.ts + DIALOG_SECONDS * NANOSECONDS, address)
 
     def proves(self, examined: examine.Examined, address: int) -> bool:
         """Whether this ACK or BYE from that address carries a tag that went there."""
-        held = self.table.get(_key(examined), examined.ts)
-        return held is not None and held[0] == address
+        return self.table.first(_key(examined), examined.ts, 0) == address
 
     def tables(self) -> Sequence[Table]:
         """The dialogs."""

@@ -9,7 +9,7 @@ from sipsensor.model import Arrival, Direction
 if TYPE_CHECKING:
     from sipsensor.fastpath import examine, ranges
 
-_INBOUND, _OUTBOUND = Direction.INBOUND, Direction.OUTBOUND
+_INBOUND, _OUTBOUND = int(Direction.INBOUND), int(Direction.OUTBOUND)
 _UNKNOWN, _FROM_INSIDE = int(Arrival.UNKNOWN), int(Arrival.OUTBOUND)
 
 
@@ -19,7 +19,7 @@ class Directions:
     def __init__(self, protected: ranges.Networks) -> None:
         self.protected = protected
 
-    def of(self, examined: examine.Examined, *, is_request: bool) -> Direction:
+    def of(self, examined: examine.Examined, is_request: bool) -> int:
         """The direction of one message.
 
         Live, the hook or interface it came through says it. On replay its addresses do; where neither or both ends are protected,
@@ -28,7 +28,7 @@ class Directions:
         arrival = examined.arrival
         if arrival != _UNKNOWN:
             return _OUTBOUND if arrival == _FROM_INSIDE else _INBOUND
-        if self.protected:
+        if self.protected.count:
             from_inside = examined.src_in(self.protected)
             if from_inside != examined.dst_in(self.protected):
                 return _OUTBOUND if from_inside else _INBOUND

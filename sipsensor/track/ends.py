@@ -13,12 +13,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING, NamedTuple
 
-from sipsensor.fastpath import examine, names
-
-if TYPE_CHECKING:
-    from sipsensor.fastpath import ranges
+from sipsensor.fastpath import examine, names, ranges
 
 _VIA = names.FIELDS["via"]
 _SIP_PORT = 5060
@@ -33,76 +29,77 @@ _UNCLEAR = re.compile(rb'["()\r\n\0]')
 """What is left of a Via without its quoted strings and may be read in two ways: an open quote, a comment (RFC 2543), a line end."""
 
 
-class End(NamedTuple):
-    """The remote end: keyed hashes, and what they are of."""
+class End:
+    """The remote end of a packet: keyed hashes, and what they are of."""
 
-    port: int
-    """Of its address and port."""
-    source: int
-    """Of what counts as one source: an IPv4 address, the /64 of an IPv6 one."""
-    address: int
-    """Of its whole address."""
-    text: tuple[bytes, int]
-    """The address as 16 bytes, and the port."""
-    behind: bool
-    """It is behind one of the proxies."""
-    carrier: bool = False
-    """It is one of the proxies, or somebody behind it who cannot be told from others: no cut of it is right."""
+    __slots__ = ("_examined", "_outgoing", "_text", "address", "behind", "carrier", "port", "source")
+
+    def __init__(self, examined: examine.Examined, outgoing: bool) -> None:  # noqa: FBT001 - as the compiled functions below
+        self.begin(examined, outgoing)
+
+    def begin(self, examined: examine.Examined, outgoing: bool) -> None:  # noqa: FBT001
+        """Be the end of that packet, as its addresses have it."""
+        self._examined = examined
+        self._outgoing = outgoing
+        self._text: tuple[bytes, int] | None = None
+        self.port = examined.port_key(outgoing)
+        """Of its address and port."""
+        self.source = examined.network_key(outgoing)
+        """Of what counts as one source: an IPv4 address, the /64 of an IPv6 one."""
+        self.address = examined.address_key(outgoing)
+        """Of its whole address."""
+        self.behind = False
+        """It is behind one of the proxies."""
+        self.carrier = False
+        """It is one of the proxies, or somebody behind it who cannot be told from others: no cut of it is right."""
+
+    @property
+    def text(self) -> tuple[bytes, int]:
+        """The address as 16 bytes, and the port."""
+        if self._text is None:
+            self._text = self._examined.remote(self._outgoing)
+        return self._text
+
+    def is_client(self, text: tuple[bytes, int]) -> None:
+        """It is that address and port, behind a proxy."""
+        packed, port = text
+        examined = self._examined
+        self._text, self.behind = text, True
+        self.port = examined.key(packed + port.to_bytes(2, "big"))
+        self.source = examined.key(packed if packed.startswith(b"\0" * 10 + b"\xff\xff") else packed[:8])
+        self.address = examined.key(packed)
+
+    def is_anybody(self) -> None:
+        """It is whoever behind that proxy cannot be told apart: none of them is the proxy itself, whatever that was accepted for."""
+        self.behind = self.carrier = True
+        self.port = self.source = self.address = self._examined.key(b"behind " + self.text[0])
 
 
 class Ends:
     """Knows the proxies."""
 
     def __init__(self, proxies: ranges.Networks | None = None) -> None:
-        self.proxies = proxies
+        self.proxies = proxies or ranges.Networks()
 
-    def of(self, examined: examine.Examined, outgoing: bool) -> End:  # noqa: FBT001 - as the compiled functions below
+    def of(self, examined: examine.Examined, outgoing: bool) -> End:  # noqa: FBT001 - as the compiled functions
         """The remote end of a packet that goes out, or of one that came in."""
-        if self.proxies and (examined.dst_in(self.proxies) if outgoing else examined.src_in(self.proxies)):
-            return self._through(examined, outgoing, self.proxies)
-        return End(
-            examined.port_key(outgoing),
-            examined.network_key(outgoing),
-            examined.address_key(outgoing),
-            examined.remote(outgoing),
-            False,  # noqa: FBT003
-        )
+        end = End.__new__(End)
+        end.begin(examined, outgoing)
+        if self.proxies.count and (examined.dst_in(self.proxies) if outgoing else examined.src_in(self.proxies)):
+            self._through(examined, outgoing, end)
+        return end
 
-    def _through(self, examined: examine.Examined, outgoing: bool, proxies: ranges.Networks) -> End:  # noqa: FBT001
+    def _through(self, examined: examine.Examined, outgoing: bool, end: End) -> None:  # noqa: FBT001
         """The client behind a proxy: of a request that came in, and of an answer that goes out. All else is between us and the proxy."""
-        text = examined.remote(outgoing)
+        below: tuple[bytes, int] | tuple[()] | None = ()
         if (examined.content == _RESPONSE) == outgoing:
-            below = _below(examined, proxies)
-            if below:
-                return _client(examined, below)
-            if below is None:
-                return _unknown(examined, text)
-        return End(
-            examined.port_key(outgoing),
-            examined.network_key(outgoing),
-            examined.address_key(outgoing),
-            text,
-            behind=False,
-            carrier=True,
-        )
-
-
-def _client(examined: examine.Examined, text: tuple[bytes, int]) -> End:
-    packed, port = text
-    network = packed if packed.startswith(b"\0" * 10 + b"\xff\xff") else packed[:8]
-    return End(
-        examined.key(packed + port.to_bytes(2, "big")),
-        examined.key(network),
-        examined.key(packed),
-        text,
-        behind=True,
-    )
-
-
-def _unknown(examined: examine.Examined, text: tuple[bytes, int]) -> End:
-    """All clients of that proxy who cannot be told apart: none of them is the proxy itself, whatever that was accepted for."""
-    key = examined.key(b"behind " + text[0])
-    return End(key, key, key, text, behind=True, carrier=True)
+            below = _below(examined, self.proxies)
+        if below:
+            end.is_client(below)
+        elif below is None:
+            end.is_anybody()
+        else:
+            end.carrier = True
 
 
 def _below(examined: examine.Examined, proxies: ranges.Networks) -> tuple[bytes, int] | tuple[()] | None:

@@ -8,6 +8,7 @@ STALLED = 2 * NANOSECONDS
 """Longer than a PBX that works leaves somebody it knows without any answer: four retransmissions, RFC 3261 17.1.1.2."""
 BLIND = 30 * NANOSECONDS
 BLIND_REQUESTS = 100
+_STALLED, _BLIND, _BLIND_REQUESTS = STALLED, BLIND, BLIND_REQUESTS
 
 
 class Replies:
@@ -20,7 +21,7 @@ class Replies:
         self.requests = 0
         self.first = 0
 
-    def asked(self, now: int, *, relieved: bool) -> None:
+    def asked(self, now: int, relieved: bool) -> None:
         """A request of somebody outside. Only those whom the PBX knows tell that it stalls: what it ignores of strangers tells nothing."""
         if relieved and not self.waits:
             self.waits = now
@@ -40,8 +41,8 @@ class Replies:
 
     def stalled(self, now: int) -> bool:
         """It leaves those whom it knows without an answer."""
-        return self.waits != 0 and now - self.waits > STALLED
+        return self.waits != 0 and now - self.waits > _STALLED
 
     def blind(self, now: int) -> bool:
         """Its answers do not come by here: none was ever seen, to many requests, for a while."""
-        return not self.seen and self.requests >= BLIND_REQUESTS and now - self.first > BLIND
+        return not self.seen and self.requests >= _BLIND_REQUESTS and now - self.first > _BLIND

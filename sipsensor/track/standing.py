@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sipsensor.fastpath import tables
+from sipsensor.fastpath import pair_key, tables
 from sipsensor.model import NANOSECONDS, Standing, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+_PROVEN, _TRUSTED = int(Standing.PROVEN), int(Standing.TRUSTED)
 PROVEN_SECONDS = 3600
 KNOWN_SECONDS = 14 * 86400
 TRUSTED_SECONDS_MOST = 7 * 86400
@@ -23,8 +24,6 @@ SOURCES_PER_ACCOUNT = 10
 """A stolen or shared password makes no more sources trusted than this."""
 PORTS_PER_ACCOUNT = 32
 """New ``address . port`` that one account may make trusted in an hour: no more, or one account would push out all others."""
-pair_key = tables.pair_key
-"""One account from one source."""
 
 
 class Held(NamedTuple):
@@ -73,17 +72,35 @@ class Standings:
 
     def of(self, port: int, now: int) -> Standing:
         """The standing of an ``address . port``."""
-        numbers = self.table.get(port, now)
-        return Standing(numbers[0]) if numbers is not None else Standing.STRANGER
+        return Standing(self.level(port, now))
 
-    def known_call(self, account: int, source: int, now: int) -> int | None:
-        """Whether the PBX accepted that account from that source within the last weeks: its registration's Call-ID then, else None."""
-        numbers = self.known.get(pair_key(account, source), now)
-        return numbers[0] if numbers is not None else None
+    def level(self, port: int, now: int) -> int:
+        """The same as a number."""
+        return self.table.first(port, now, 0)
+
+    def trusted_for(self, port: int, account: int, now: int) -> bool:
+        """Whether he is trusted for that account: for all, where he is a provider."""
+        if self.level(port, now) != _TRUSTED:
+            return False
+        place = self.table.find(port, now)
+        held = self.table.number(place, 1)
+        return held in (0, account) or self.table.number(place, 2) == account
+
+    def is_provider(self, port: int, now: int) -> bool:
+        """Whether he is trusted, and for all accounts."""
+        return self.level(port, now) == _TRUSTED and self.table.number(self.table.find(port, now), 1) == 0
+
+    def knows(self, account: int, source: int, now: int) -> bool:
+        """Whether the PBX accepted that account from that source within the last weeks."""
+        return self.known.holds(pair_key(account, source), now)
+
+    def known_call(self, account: int, source: int, now: int) -> int:
+        """The Call-ID of its registration then, a key; 0 where there was none."""
+        return self.known.first(pair_key(account, source), now, 0)
 
     def is_account(self, account: int, now: int) -> bool:
         """Whether the PBX accepted credentials for that name within the last weeks, from anywhere."""
-        return self.sources.get(account, now) is not None
+        return self.sources.holds(account, now)
 
     def sources_of(self, account: int, now: int) -> int:
         """From how many sources the PBX accepted that account within the last weeks: at most SOURCES_PER_ACCOUNT."""
@@ -91,12 +108,11 @@ class Standings:
 
     def accounts_at(self, source: int, now: int) -> int:
         """How many accounts the PBX accepted from that source within the last weeks: an office has many."""
-        numbers = self.offices.get(source, now)
-        return numbers[0] if numbers is not None else 0
+        return self.offices.first(source, now, 0)
 
     def prove(self, port: int, held: Held, now: int) -> None:
         """The very exchange showed that he receives there."""
-        if self.of(port, now) < Standing.PROVEN:
+        if self.level(port, now) < _PROVEN:
             self.table.put(port, now, now + PROVEN_SECONDS * NANOSECONDS, held, Standing.PROVEN)
 
     def accept(self, port: int, source: int, held: Held, call: int, now: int, until: int) -> bool:
@@ -123,7 +139,7 @@ class Standings:
 
     def withdraw(self, port: int, now: int) -> None:
         """His registration was removed."""
-        self.withdrawn += self.of(port, now) == Standing.TRUSTED
+        self.withdrawn += self.level(port, now) == _TRUSTED
         self.table.forget(port)
 
     def all(self, now: int) -> Iterator[tuple[int, Held]]:
@@ -153,14 +169,14 @@ class Standings:
         return [Table.of(name, table) for name, table in self.kept().items()]
 
     def _know(self, account: int, source: int, call: int, now: int, until: int) -> bool:
-        new = self.known.get(pair_key(account, source), now) is None
+        new = not self.knows(account, source, now)
         places = self._places(account, source, now)
         if new and len(places) >= SOURCES_PER_ACCOUNT:
             return False
         held = (*places, source, *(0,) * SOURCES_PER_ACCOUNT)[:SOURCES_PER_ACCOUNT]
         self.sources.put(account, now, until, held, Standing.TRUSTED)
-        self.offices.put(source, now, until, (max(1, self.accounts_at(source, now) + new),), Standing.TRUSTED)
-        return self.known.put(pair_key(account, source), now, until, (call,), Standing.TRUSTED)
+        self.offices.put_one(source, now, until, max(1, self.accounts_at(source, now) + new), _TRUSTED)
+        return self.known.put_one(pair_key(account, source), now, until, call, _TRUSTED)
 
     def _places(self, account: int, source: int, now: int) -> list[int]:
         """The sources but this one (0: none is left out) from which that account is known still: where it has not been for weeks
@@ -170,5 +186,5 @@ class Standings:
         return [
             place
             for place in held
-            if place not in {0, source} and self.known.get(pair_key(account, place), now) is not None
+            if place not in {0, source} and self.knows(account, place, now)
         ]

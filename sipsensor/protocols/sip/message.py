@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sipsensor.fastpath import examine, names
 from sipsensor.model import WHAT_STATUS, AppProtocol
-from sipsensor.protocols.base import Malformed
+from sipsensor.protocols.base import Malformed, View
 
 METHOD_NAMES = tuple(method.decode() for method in names.METHODS)
 _MALFORMATION_NAMES = {number: name for name, number in names.MALFORMATIONS.items()}
@@ -17,23 +17,25 @@ _URI, _PHRASE, _START_LINE, _BODY = (
 )
 _METHOD, _VERSION, _CSEQ_METHOD = names.FIELDS["method"], names.FIELDS["version"], names.FIELDS["cseq.method"]
 _USER_AGENT, _SERVER = names.FIELDS["user-agent"], names.FIELDS["server"]
-_REQUEST, _MALFORMED = examine.CONTENT_REQUEST, examine.CONTENT_MALFORMED
-_MESSAGES = frozenset((_REQUEST, examine.CONTENT_RESPONSE))
+_REQUEST, _RESPONSE, _MALFORMED = examine.CONTENT_REQUEST, examine.CONTENT_RESPONSE, examine.CONTENT_MALFORMED
+_STATUS, _SIP = WHAT_STATUS, int(AppProtocol.SIP)
 _AUTHORIZATION, _PROXY_AUTHORIZATION = names.FIELDS["authorization"], names.FIELDS["proxy-authorization"]
 
 
-class SipMessage:
+class SipMessage(View):
     """A request or a response. Text properties are the bytes as sent, without surrounding white space; None where the field is absent."""
 
-    __slots__ = ("examined", "is_request", "what")
-
-    protocol = AppProtocol.SIP
+    __slots__ = ()
 
     def __init__(self, examined: examine.Examined) -> None:
-        self.examined = examined
-        self.is_request = examined.content == _REQUEST
-        self.what: int = examined.method if self.is_request else WHAT_STATUS + examined.code // 100
-        """The third part of the message's kind: method number, or WHAT_STATUS + status class."""
+        self.read(examined)
+
+    def read(self, examined: examine.Examined) -> None:
+        """Be the view of that message. What it is of a kind: its method's number, or WHAT_STATUS + its status class."""
+        if examined.content == _REQUEST:
+            self.of(examined, _SIP, examined.method, True)  # noqa: FBT003 - typed for C
+        else:
+            self.of(examined, _SIP, _STATUS + examined.code // 100, False)  # noqa: FBT003
 
     def get(self, name: str) -> bytes | None:
         """The named field or header (``names.FIELDS``) as sent. Raises KeyError for a name that is in no list."""
@@ -105,14 +107,16 @@ class SipMessage:
     @property
     def has_credentials(self) -> bool:
         """Whether it carries Authorization or Proxy-Authorization."""
-        return self.examined.raw(_AUTHORIZATION) is not None or self.examined.raw(_PROXY_AUTHORIZATION) is not None
+        return self.examined.has(_AUTHORIZATION) or self.examined.has(_PROXY_AUTHORIZATION)
 
 
 def parse(examined: examine.Examined) -> SipMessage | Malformed | None:
     """The view, a malformed message, or None when this is no SIP. Never raises on input."""
     content = examined.content
-    if content in _MESSAGES:
-        return SipMessage(examined)
+    if content == _REQUEST or content == _RESPONSE:  # noqa: PLR1714 - a set would be looked up
+        message = SipMessage.__new__(SipMessage)
+        message.read(examined)
+        return message
     if content == _MALFORMED:
         return Malformed(examined, AppProtocol.SIP, _MALFORMATION_NAMES[examined.malformation], examined.malformed_at)
     return None

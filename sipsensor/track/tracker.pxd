@@ -1,0 +1,60 @@
+"""C types for what every message passes. The module is `tracker.py`."""
+
+cimport cython
+from libc.stdint cimport int64_t, uint64_t
+
+from sipsensor.fastpath.examined cimport Examined
+from sipsensor.fastpath.tables cimport fold, pair_key
+from sipsensor.model cimport Observation, kind_of
+from sipsensor.protocols.base cimport View
+from sipsensor.track.challenges cimport Challenges
+from sipsensor.track.credentials cimport accounts, tried
+from sipsensor.track.direction cimport Directions
+from sipsensor.track.ends cimport End, Ends
+from sipsensor.track.replies cimport Replies
+from sipsensor.track.standing cimport Standings
+from sipsensor.track.transactions cimport Request, Transactions
+
+cdef int _OUTBOUND, _PROVEN, _TRUSTED, _PROOF_OWN, _CHALLENGED_ANSWERED, _MALFORMED, _RESPONSE_CONTENT, _TRUSTED_HERE, _TCP, _IPV6, _SYN
+cdef int _TO_USER, _FROM_USER, _URI_USER, _URI, _CALL_ID, _CONTACT, _EXPIRES, _TO_TAG, _AUTHORIZATION, _PROXY_AUTHORIZATION
+cdef int _REGISTER, _INVITE, _OPTIONS, _ACK, _BYE, _CANCEL
+cdef int _SUCCESS_CLASS, _UNAUTHORIZED, _PROXY_UNAUTHORIZED, _BINDS, _REMOVES
+
+
+cdef class Tracker:
+    cdef readonly Directions directions
+    cdef readonly Transactions transactions
+    cdef readonly Challenges challenges
+    cdef readonly Standings standings
+    cdef readonly Ends ends
+    cdef readonly object dialogs, connections
+    cdef readonly Replies replies
+
+    @cython.locals(
+        request=bint, protocol=int, what=int, direction=int, outgoing=bint, end=End, standing=int, connected=bint, kind=int,
+        observation=Observation,
+    )
+    cpdef Observation track(self, View message, Examined examined)
+    @cython.locals(asks=bint)
+    cpdef bint segment(self, Examined examined) except *
+    cpdef dropped(self, Observation observation)
+    @cython.locals(ts=int64_t, what=int, standings=Standings, asks=bint, name=uint64_t, account=uint64_t, trusted=bint, call=uint64_t)
+    cdef _request(self, Observation observation, Examined examined, End end)
+    cdef _prove(self, Examined examined, End end)
+    @cython.locals(once=uint64_t, names_tried=list)
+    cdef _credentials(self, Observation observation, Examined examined, End end)
+    @cython.locals(what=int, exchange=uint64_t, earned=bint, request=Request)
+    cdef _wait(self, Observation observation, Examined examined, End end, uint64_t call)
+    @cython.locals(code=int, request=Request)
+    cdef _answer(self, Observation observation, Examined examined, End end)
+    cdef _accepted(self, Observation observation, Examined examined, Request request, End end)
+    cdef _own_request(self, Observation observation, Examined examined, End end)
+    @cython.locals(code=int)
+    cdef _answer_to_us(self, Observation observation, Examined examined, End end)
+
+
+@cython.locals(named=uint64_t)
+cdef uint64_t _asked_about(Examined examined, uint64_t to) except? 0
+@cython.locals(binds=int)
+cdef int _binding(int what, Examined examined, bint earned) except -1
+cdef int _binds(int what, Examined examined) except -1
