@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 
 from sipsensor.fastpath.examine import Examined, Examiner
 from sipsensor.fastpath.ranges import Networks
+from sipsensor.sources.governor import Governor
 
 def now() -> int:
     """The time that the next packet would be stamped with, in ns since the epoch: wall clock, but it never goes back."""
@@ -30,10 +31,14 @@ class Pump:
 
     ``turns`` is shared with the other pump of the engine; the ``first`` of them goes first, and the other gives way before each run, for
     at most 5 ms.
+    ``governor`` admits inbound packets to ``judge``, by their source; of those that it does not, ``shed`` says 1 to drop, 0 to accept and
+    -1 to judge nonetheless, with ``lock`` held. Without a governor all are judged.
+
     ``numbers`` is a writable buffer of at least 16 unsigned 64-bit integers that the pump writes by ``live.page.LaneNumber``; those of
     packets received go on from what stands there. Raises ValueError for a smaller one.
     """
 
+    governor: Governor | None
     packets: int
     packet_bytes: int
     """Bytes of all packets as the kernel has them, seen or not."""
@@ -68,6 +73,8 @@ class Pump:
         turns: Turns | None = None,
         first: bool = False,
         numbers: memoryview[int] | array[int] | None = None,
+        governor: Governor | None = None,
+        shed: Callable[[Examined], int] | None = None,
     ) -> None: ...
     def set_protected(self, protected: Networks) -> None:
         """Replace the protected networks, for packets received after it; callers hold ``lock``."""

@@ -5,7 +5,8 @@ Rules. Works on a descriptor that `nfqueue` bound and configured, with the messa
 goes wrong in between. What is there is taken at once (nothing is waited for), and worked in runs: of 8 packets, or of all that were taken
 where this pump goes first. A run is read without the GIL, examined and judged packet by packet under one hold of the GIL and the engine's
 lock, and answered without the GIL: drops first, then one accept for the rest, which is why a run is answered before the next begins. Nothing
-here decides: `judge` says the verdict, `failed` says it where judging raised. Limits: those of `queued`; a wake-up at least every 100 ms.
+here decides: `judge` says the verdict, `shed` says it of what the governor does not admit, `failed` where one of them raised. Limits: those of
+`queued`; a wake-up at least every 100 ms.
 
 Two pumps share an engine. The first of them (the trusted) announces its packets before it asks for the interpreter and the engine's lock, and
 the other steps back before each run until they are answered. What a pump does is written into numbers that outlive its process (`live.page`).
@@ -17,8 +18,11 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from sipsensor.fastpath.cursor cimport Cursor, at, cursor_over
-from sipsensor.sources.border cimport FORGED, Border
-from sipsensor.sources.netlink cimport CLOCK_MONOTONIC, CLOCK_REALTIME, VerdictMessage, clock_gettime, nanosleep, timespec
+from sipsensor.sources.border cimport FORGED, INBOUND, Border
+from sipsensor.sources.governor cimport Governor
+from sipsensor.sources.netlink cimport (
+    CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_THREAD_CPUTIME_ID, VerdictMessage, clock_gettime, nanosleep, timespec,
+)
 from sipsensor.sources.queued cimport (
     BATCH, END, IGNORED, NOTHING, OVERRUN, PACKET, STRANGE, Waiting, close_inbox, next_message, open_inbox, packet_id,
     read_packet, receive, send_verdicts, write_verdicts,
@@ -28,6 +32,7 @@ cdef enum:
     LINK_RAW = 12           # DLT_RAW: an IP packet and nothing before it
     WAKE = 100              # ms
     UDP = 17
+    SAMPLED = 8             # one of so many judged packets is timed: asking for the thread's time is a system call
     YIELD = 8               # packets after which the pump that goes second gives way
 
     # live.page.LaneNumber
@@ -107,7 +112,8 @@ cdef class Pump:
         close_inbox(&self._inbox)
 
     def __init__(
-        self, fd, queue, examiner, judge, failed, lock, *, protected, inside=(), tick=None, early=(), turns=None, first=False, numbers=None
+        self, fd, queue, examiner, judge, failed, lock, *, protected, inside=(), tick=None, early=(), turns=None, first=False, numbers=None,
+        governor=None, shed=None,
     ):
         self._fd = fd
         self._queue = queue
@@ -120,6 +126,8 @@ cdef class Pump:
         self._early = list(early)
         self._turns = Turns() if turns is None else turns
         self._first = first
+        self.governor = governor
+        self._shed = shed
         self._together = True
         self._numbers = array("Q", bytes(8 * NUMBERS)) if numbers is None else numbers
         if self._numbers.shape[0] < NUMBERS:
@@ -193,6 +201,9 @@ cdef class Pump:
         """All that was taken, in runs. Where judging ends the loop, what it has judged is answered before."""
         cdef Border border = self._border       # held, because it is asked without the GIL while others may replace it
         cdef int count
+        if self.governor is not None and self._came - self._governed >= TICK:
+            self._governed = self._came
+            self.governor.settle(stamp(), _clock(CLOCK_THREAD_CPUTIME_ID))
         try:
             while True:
                 with nogil:
@@ -265,7 +276,7 @@ cdef class Pump:
             examined = self._examiner.examine_raw(data, LINK_RAW, ts, waiting.number, waiting.wire_length, waiting.arrival)
             counted = True
             self._count(examined.transport == UDP)
-            return self._judge(examined) != 0
+            return (self._judge(examined) if self.governor is None else self._govern(examined, waiting, ts)) != 0
         except Exception as error:
             self.failures += 1
             if not counted:
@@ -274,6 +285,27 @@ cdef class Pump:
                 return self._failed(data, ts, waiting.arrival, error) != 0
             except Exception:
                 return False
+
+    cdef int _govern(self, examined, Waiting *waiting, int64_t ts) except -1:
+        """Judge it, or shed it where the governor does not admit it. What those we protect sent is judged whatever comes. So is what is
+        forged: that costs no more than to shed it, and must not be charged to everybody.
+        """
+        cdef Governor governor = self.governor
+        cdef int64_t started
+        cdef int effect
+        if waiting.arrival == FORGED:
+            return self._judge(examined)
+        if not governor.admits(examined.source_key, ts, waiting.arrival == INBOUND):
+            effect = self._shed(examined)
+            if effect >= 0:
+                return effect
+            governor.admits(0, ts, False)
+        if governor.judged % SAMPLED:
+            return self._judge(examined)
+        started = _clock(CLOCK_THREAD_CPUTIME_ID)
+        effect = self._judge(examined)
+        governor.spend(_clock(CLOCK_THREAD_CPUTIME_ID) - started)
+        return effect
 
     cdef void _count(self, bint is_udp) noexcept nogil:
         """In one place: a packet counts as received once it is known which rule counted it."""
