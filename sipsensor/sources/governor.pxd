@@ -18,5 +18,5 @@ cdef class Governor:
     cdef bint admits(self, uint64_t source, int64_t now, bint refusable) except -1
     cdef void spend(self, int64_t nanoseconds) noexcept nogil
     cdef double _interval(self) noexcept nogil
-    cdef bint _pour(self, int64_t now) noexcept nogil
+    cdef bint _pour(self, int64_t now, bint refusable) noexcept nogil
     cdef void _adapt(self, double window)

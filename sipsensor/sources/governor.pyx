@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """How many packets of strangers are judged when more come than there is processor for.
 
-Rules. Knows no clock: packets bring their time, the pump says what its thread used. Judging is charged by the packet, at the smoothed cost of
+Rules. Knows no clock: packets bring their time, the pump says what the process used. Judging is charged by the packet, at the smoothed cost of
 one, so a packet is refused before it costs anything. Nothing here is allocated after the start; a packet costs a few instructions until
 something is shed, and one look-up in the table of sources while something is. Callers hold the GIL. Limits: the sources of the table; a flood
 from more of them, each a new one, meets the bucket of all.
@@ -51,13 +51,14 @@ cdef class Governor:
         """ns from one packet to the next, at the rate of now."""
         return self.cost / max(self.share * FLOOR, self.share - self.overhead)
 
-    cdef bint _pour(self, int64_t now) noexcept nogil:
-        """One packet into the bucket of all; False where it is full, and stays so."""
+    cdef bint _pour(self, int64_t now, bint refusable) noexcept nogil:
+        """One packet into the bucket of all; False where it is full, and stays so. What is not refusable may fill it twice over."""
         cdef double interval = self._interval()
-        # Fuller than full: the time went back.
-        if self._empty < now or self._empty - now > DEPTH + interval:
+        cdef double room = DEPTH if refusable else 2 * DEPTH
+        # Fuller than it can be: the time went back.
+        if self._empty < now or self._empty - now > 2 * DEPTH + interval:
             self._empty = now
-        if self._empty + interval - now > DEPTH:
+        if self._empty + interval - now > room:
             return False
         self._empty += <int64_t> interval
         return True
@@ -65,7 +66,7 @@ cdef class Governor:
     cdef bint admits(self, uint64_t source, int64_t now, bint refusable) except -1:
         cdef int over
         if not refusable:
-            self._pour(now)
+            self._pour(now, False)
             self._offered += 1
             self.judged += 1
             return True
@@ -77,7 +78,7 @@ cdef class Governor:
                     self._looser += 1
                 return False
         self._offered += 1
-        if not self._pour(now):
+        if not self._pour(now, True):
             self._refused += 1
             self.shed_all += 1
             return False

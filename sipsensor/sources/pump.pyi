@@ -25,12 +25,12 @@ class Pump:
     ``tick(now)``, are called with ``lock`` held. ``early``: datagrams that arrived while the queue was set up; they are served first.
 
     What waits in the socket is taken at once, at most 32 datagrams, and served in runs: a run is judged in the order of its packets and
-    answered together, drops first. Nothing is waited for to fill one. A run has at most 8 packets, 32 where this pump goes first.
+    answered together. Nothing is waited for to fill one. A run has at most 8 packets, 32 where this pump goes first.
 
     ``protected`` and ``inside`` (at most 64 interfaces, else ValueError) say how a packet arrived, as ``border.Border`` has it.
 
-    ``turns`` is shared with the other pump of the engine; the ``first`` of them goes first, and the other gives way before each run, for
-    at most 5 ms.
+    ``turns`` is shared with the other pump of the engine; the ``first`` of them goes first, and the other gives way after the packet at
+    hand, for at most 5 ms.
     ``governor`` admits inbound packets to ``judge``, by their source; of those that it does not, ``shed`` says 1 to drop, 0 to accept and
     -1 to judge nonetheless, with ``lock`` held. Without a governor all are judged.
 

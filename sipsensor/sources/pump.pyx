@@ -4,24 +4,25 @@
 Rules. Works on a descriptor that `nfqueue` bound and configured, with the messages of `queued`; answers every packet exactly once, whatever
 goes wrong in between. What is there is taken at once (nothing is waited for), and worked in runs: of 8 packets, or of all that were taken
 where this pump goes first. A run is read without the GIL, examined and judged packet by packet under one hold of the GIL and the engine's
-lock, and answered without the GIL: drops first, then one accept for the rest, which is why a run is answered before the next begins. Nothing
+lock, and answered without the GIL: one message may say the commoner verdict of a run, which is why it is answered before the next begins. Nothing
 here decides: `judge` says the verdict, `shed` says it of what the governor does not admit, `failed` where one of them raised. Limits: those of
 `queued`; a wake-up at least every 100 ms.
 
 Two pumps share an engine. The first of them (the trusted) announces its packets before it asks for the interpreter and the engine's lock, and
-the other steps back before each run until they are answered. What a pump does is written into numbers that outlive its process (`live.page`).
+the other ends its run with the packet at hand, answers it, and steps back until they are answered. What a pump does is written into numbers that outlive its process (`live.page`).
 """
 
 from array import array
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memmove
 
 from sipsensor.fastpath.cursor cimport Cursor, at, cursor_over
 from sipsensor.sources.border cimport FORGED, INBOUND, Border
 from sipsensor.sources.governor cimport Governor
 from sipsensor.sources.netlink cimport (
-    CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_THREAD_CPUTIME_ID, VerdictMessage, clock_gettime, nanosleep, timespec,
+    CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, CLOCK_THREAD_CPUTIME_ID, VerdictMessage, clock_gettime, nanosleep, timespec,
 )
 from sipsensor.sources.queued cimport (
     BATCH, END, IGNORED, NOTHING, OVERRUN, PACKET, STRANGE, Waiting, close_inbox, next_message, open_inbox, packet_id,
@@ -200,10 +201,10 @@ cdef class Pump:
     cdef int _serve(self) except -1:
         """All that was taken, in runs. Where judging ends the loop, what it has judged is answered before."""
         cdef Border border = self._border       # held, because it is asked without the GIL while others may replace it
-        cdef int count
+        cdef int count = 0
         if self.governor is not None and self._came - self._governed >= TICK:
             self._governed = self._came
-            self.governor.settle(stamp(), _clock(CLOCK_THREAD_CPUTIME_ID))
+            self.governor.settle(stamp(), _clock(CLOCK_PROCESS_CPUTIME_ID))
         try:
             while True:
                 with nogil:
@@ -211,7 +212,8 @@ cdef class Pump:
                         self._turns.urgent = True
                     else:
                         self._turns.give_way()
-                    count = self._read_run(border, BATCH if self._first else YIELD)
+                    if count == 0:
+                        count = self._read_run(border, BATCH if self._first else YIELD)
                 if count == 0:
                     return 0
                 self._judged = 0
@@ -220,6 +222,9 @@ cdef class Pump:
                 finally:
                     with nogil:
                         self._answer_run(self._judged)
+                count -= self._judged
+                if count:
+                    memmove(self._run, &self._run[self._judged], <size_t> count * sizeof(Waiting))
         finally:
             if self._first:
                 self._turns.urgent = False
@@ -258,12 +263,17 @@ cdef class Pump:
         return count
 
     cdef int _judge_run(self, int count) except -1:
-        """Fills the verdicts of a run under the engine's lock, in order, so that time does not go back from one packet to the next."""
+        """Fills the verdicts of a run under the engine's lock, in order, so that time does not go back from one packet to the next.
+
+        Ends early where the other pump goes first: `_judged` says after how many packets, at least one.
+        """
         with self._lock:
             while self._judged < count:
                 self._numbers[LOOPS] += 1
                 self._run[self._judged].drop = self._verdict(&self._run[self._judged])
                 self._judged += 1
+                if self._turns.urgent and not self._first:
+                    break
         return 0
 
     cdef bint _verdict(self, Waiting *waiting) except -1:

@@ -124,9 +124,19 @@ def test_it_stays_strict_while_less_would_not_do(governor: Governor, flood: Floo
 
 def test_what_those_we_protect_send_is_always_judged_and_counts(governor: Governor) -> None:
     assert all(governor.admit(1, START, refusable=False) for _ in range(3 * DEPTH))
-    assert not governor.admit(2, START)
-    # It may not owe more than a full bucket: strangers come in again as it leaks.
-    assert governor.admit(2, START + SECOND)
+    # It may owe a second at most: strangers come in again once the bucket of all is no fuller than full.
+    assert not governor.admit(2, START + SECOND // 2 - 1)
+    assert governor.admit(2, START + SECOND // 2 + SECOND // 100)
+
+
+def test_answers_of_the_pbx_are_part_of_what_is_spent(governor: Governor) -> None:
+    now, admitted = START, 0
+    for _ in range(60_000):  # 20,000 requests a second, and an answer to each that is admitted
+        now += SECOND // 20_000
+        if governor.admit(1, now):
+            admitted += 1
+            governor.admit(0, now, refusable=False)
+    assert 2 * admitted == pytest.approx(RATE * 3 + DEPTH, rel=0.02)
 
 
 def test_the_cost_follows_what_judging_takes(governor: Governor) -> None:
