@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t
 from sipsensor.counters cimport Counters
 from sipsensor.decide.ledger cimport Ledger
 from sipsensor.decide.policy cimport Policy
+from sipsensor.detect.base cimport Observer
 from sipsensor.detect.kinds cimport KindTable
 from sipsensor.fastpath.examined cimport Examined
 from sipsensor.model cimport Decision, Observation
@@ -39,12 +40,13 @@ cdef class Engine:
     cdef Decision _judge_whole(self, Examined examined)
     @cython.locals(message=View)
     cdef Decision _judge_piece(self, Examined piece)
-    @cython.locals(observation=Observation, decision=Decision)
+    @cython.locals(observation=Observation, decision=Decision, learner=Observer)
     cdef Decision _judge_message(self, View message, Examined examined)
     @cython.locals(decision=Decision, asks=bint)
     cdef Decision _decide(self, View message, Observation observation)
     @cython.locals(decision=Decision)
     cdef Decision _behaviour(self, Observation observation, Decision before)
+    @cython.locals(detector=Observer)
     cdef object _detect(self, Observation observation, tuple detectors)
     cdef Decision _failed(self, Examined examined, Exception error)
     cdef bint _from_stranger(self, Examined examined) except *

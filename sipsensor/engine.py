@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sipsensor.decide.ledger import Ledger
     from sipsensor.decide.policy import Policy
-    from sipsensor.detect.base import Detector
+    from sipsensor.detect.base import Detector, Observer
     from sipsensor.fastpath import examine
     from sipsensor.model import Alert, Cut, Observation, Packet, Table
     from sipsensor.protocols.base import View
@@ -206,7 +206,7 @@ class Engine:
             self.safety.cut(observation)
         return cuts
 
-    def _detect(self, observation: Observation, detectors: tuple[Detector, ...]) -> Sequence[Alert]:
+    def _detect(self, observation: Observation, detectors: tuple[Observer, ...]) -> Sequence[Alert]:
         alerts: Sequence[Alert] = ()
         for detector in detectors:
             found = detector.observe(observation)

@@ -413,7 +413,7 @@ KINDS = len(AppProtocol) * len(Direction) * len(Standing) * KIND_WHATS
 
 def kind_of(protocol: int, direction: int, standing: int, what: int) -> int:
     """The number of a kind: (protocol, direction, standing, method or status class) as one small integer."""
-    return ((protocol * 2 + direction) * 3 + standing) * KIND_WHATS + what
+    return ((protocol * 2 + direction) * 3 + standing) * _WHATS + what
 
 
 class When(StrEnum):

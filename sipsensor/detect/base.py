@@ -34,6 +34,14 @@ class Services(NamedTuple):
     signatures: SignatureRules
 
 
+class Observer:
+    """What a compiled detector is: the engine calls it without looking the method up."""
+
+    def observe(self, observation: Observation) -> Sequence[Alert]:
+        """See ``Detector``."""
+        raise NotImplementedError
+
+
 class Detector(Protocol):
     """One behaviour. It sees only the kinds it declared, in the order of the packets, and keeps its state in bounded tables.
 

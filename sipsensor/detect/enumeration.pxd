@@ -3,6 +3,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
+from sipsensor.detect.base cimport Observer
 from sipsensor.fastpath.tables cimport RateTable, SeenTable, pair_key
 from sipsensor.model cimport Observation
 from sipsensor.track.transactions cimport Request
@@ -10,7 +11,7 @@ from sipsensor.track.transactions cimport Request
 cdef int _INVITE, _OUTBOUND, _ACCEPTED, _ALL, _REFUSED
 
 
-cdef class Enumeration:
+cdef class Enumeration(Observer):
     cdef readonly object settings
     cdef readonly RateTable senders, strangers
     cdef readonly SeenTable used, callers

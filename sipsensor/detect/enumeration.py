@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sipsensor.detect.base import Observer
 from sipsensor.fastpath import names, pair_key, tables
 from sipsensor.model import (
     WHAT_STATUS,
@@ -84,7 +85,7 @@ _INVITE = names.METHODS.index(b"INVITE")
 _OUTBOUND, _ACCEPTED = int(Direction.OUTBOUND), int(Outcome.ACCEPTED)
 
 
-class Enumeration:
+class Enumeration(Observer):
     """Budgets of new account names."""
 
     name = "enumeration"

@@ -3,6 +3,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
+from sipsensor.detect.base cimport Observer
 from sipsensor.fastpath.examined cimport Examined
 from sipsensor.fastpath.tables cimport RateTable, Records
 from sipsensor.model cimport Observation
@@ -11,7 +12,7 @@ from sipsensor.track.transactions cimport Request
 cdef int _REGISTER, _INVITE, _OUTBOUND, _ACCEPTED, _REFUSED, _PROVEN, _TRUSTED, _OWN, _RETRANSMISSIONS, _LAST
 
 
-cdef class Flood:
+cdef class Flood(Observer):
     cdef readonly object settings
     cdef readonly RateTable registers, aors, invites, any
     cdef readonly Records outcomes

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sipsensor.detect.base import Observer
 from sipsensor.fastpath import names, tables
 from sipsensor.model import (
     NANOSECONDS,
@@ -135,7 +136,7 @@ _LAST = 64
 """Outcomes of a source that count: beyond, the older ones weigh half."""
 
 
-class Flood:
+class Flood(Observer):
     """Leaky buckets per source and per AOR, and what became of the last requests of each source."""
 
     name = "flood"

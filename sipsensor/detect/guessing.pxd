@@ -3,6 +3,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
+from sipsensor.detect.base cimport Observer
 from sipsensor.fastpath.examined cimport Examined
 from sipsensor.fastpath.tables cimport RateTable, Records, SeenTable, pair_key
 from sipsensor.model cimport Observation
@@ -12,7 +13,7 @@ cdef int _OUTBOUND, _OWN, _ACCEPTED, _REFUSED, _FAILURES
 cdef uint64_t _CALL_SALT, _OTHER_SALT, _OWN_SALT
 
 
-cdef class Guessing:
+cdef class Guessing(Observer):
     cdef readonly object settings
     cdef readonly RateTable pairs, blind, accounts, unproven, sources, offenders, networks, names, refused
     cdef readonly SeenTable named

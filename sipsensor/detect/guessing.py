@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sipsensor.detect.base import Observer
 from sipsensor.fastpath import pair_key, tables
 from sipsensor.model import (
     NANOSECONDS,
@@ -154,7 +155,7 @@ _FAILURES = 5
 """Refusals of a pair before its success is worth an alert: more than somebody who mistypes has."""
 
 
-class Guessing:
+class Guessing(Observer):
     """Budgets of credentials."""
 
     name = "guessing"

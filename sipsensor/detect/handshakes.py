@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sipsensor.detect.base import Observer
 from sipsensor.fastpath import names, tables
 from sipsensor.model import (
     WHAT_STATUS,
@@ -83,7 +84,7 @@ UNFINISHED = Rule(
 _OUTBOUND, _REFUSED, _OWN = int(Direction.OUTBOUND), int(Outcome.REFUSED), int(Proof.OWN)
 
 
-class Handshakes:
+class Handshakes(Observer):
     """A budget of unfinished handshakes for each sender."""
 
     name = "handshakes"

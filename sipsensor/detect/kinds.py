@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sipsensor.detect.base import Observer
 from sipsensor.model import KIND_WHATS, KINDS, Direction, Standing, When, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sipsensor.detect.base import Detector
-    from sipsensor.model import Interest
+    from sipsensor.model import Alert, Interest, Observation
 
 
 def kinds_of(interest: Interest) -> Iterator[int]:
@@ -24,24 +25,36 @@ def kinds_of(interest: Interest) -> Iterator[int]:
                 yield kind_of(interest.protocol, direction, standing, what)
 
 
+class Wrapped(Observer):
+    """A detector that is no ``Observer`` itself: something was put around it."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+
+    def observe(self, observation: Observation) -> Sequence[Alert]:
+        """What it says."""
+        return self.detector.observe(observation)
+
+
 class KindTable:
     """For each kind the detectors that judge it and those that learn from it, in the order of the list of detectors."""
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
-        shapes: list[list[Detector]] = [[] for _ in range(KINDS)]
-        judges: list[list[Detector]] = [[] for _ in range(KINDS)]
-        learners: list[list[Detector]] = [[] for _ in range(KINDS)]
+        shapes: list[list[Observer]] = [[] for _ in range(KINDS)]
+        judges: list[list[Observer]] = [[] for _ in range(KINDS)]
+        learners: list[list[Observer]] = [[] for _ in range(KINDS)]
         for detector in detectors:
             when: dict[int, When] = {}
             for interest in detector.interests:
                 for kind in kinds_of(interest):
                     if when.get(kind) is not When.JUDGE:
                         when[kind] = interest.when
+            observer = detector if isinstance(detector, Observer) else Wrapped(detector)
             for kind, moment in when.items():
                 if moment is When.JUDGE:
-                    (shapes if getattr(detector, "shape", False) else judges)[kind].append(detector)
+                    (shapes if getattr(detector, "shape", False) else judges)[kind].append(observer)
                 else:
-                    learners[kind].append(detector)
+                    learners[kind].append(observer)
         self.shapes = tuple(tuple(entry) for entry in shapes)
         self.judges = tuple(tuple(entry) for entry in judges)
         self.learners = tuple(tuple(entry) for entry in learners)

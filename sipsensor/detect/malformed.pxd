@@ -3,6 +3,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
+from sipsensor.detect.base cimport Observer
 from sipsensor.fastpath.examined cimport Examined
 from sipsensor.model cimport Observation
 
@@ -10,7 +11,7 @@ cdef int _TCP, _REQUEST, _VIA, _MALFORMED
 cdef uint64_t _ANY_BIT
 
 
-cdef class MalformedShapes:
+cdef class MalformedShapes(Observer):
     cdef readonly object settings
 
     @cython.locals(examined=Examined, anomalies=uint64_t, found=list)

@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sipsensor.detect.base import Observer
 from sipsensor.fastpath import examine, names
 from sipsensor.model import (
     WHAT_MALFORMED,
@@ -141,7 +142,7 @@ _RULES = (*BY_MALFORMATION.values(), *(rule for rule, _ in _BY_ANOMALY), MADDR)
 _MALFORMED = WHAT_MALFORMED
 
 
-class MalformedShapes:
+class MalformedShapes(Observer):
     """Turns what the scan noted into alerts."""
 
     name = "malformed"

@@ -3,11 +3,12 @@
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
+from sipsensor.detect.base cimport Observer
 from sipsensor.fastpath.examined cimport Examined
 from sipsensor.model cimport Observation
 
 
-cdef class Scanner:
+cdef class Scanner(Observer):
     cdef readonly object settings, signatures
     cdef readonly tuple rules
 

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sipsensor.detect.base import Observer
 from sipsensor.fastpath import names
 from sipsensor.model import WHAT_STATUS, Action, Alert, AppProtocol, Interest, When
 
@@ -49,7 +50,7 @@ class ScannerSettings:
     )
 
 
-class Scanner:
+class Scanner(Observer):
     """The signatures that match a message, each once."""
 
     name = "scanner"

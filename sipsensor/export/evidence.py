@@ -15,7 +15,7 @@ from sipsensor.export.recording import record
 from sipsensor.model import NANOSECONDS, Reason, Table, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sipsensor.fastpath import examine
     from sipsensor.model import Decision
@@ -132,6 +132,11 @@ class Evidence:
         """How many trails there are."""
         gone = sum(ring.gone for ring in self._rings)
         return (Table("evidence", self.sources, max(2, self._capacity // 2 * 2), gone),)
+
+    @property
+    def followed(self) -> tuple[Mapping[int, Trail], ...]:
+        """The trails by their source's key: whoever is in neither need not be shown here, where nothing is said of him."""
+        return tuple(ring.trails for ring in self._rings)
 
     @property
     def sources(self) -> int:

@@ -24,4 +24,5 @@ cdef class Examiner:
     cdef bint _skip(self, Facts *facts) noexcept nogil
     cdef void look(self, Cursor packet, int link, Facts *facts) noexcept nogil
     cdef void look_at_payload(self, Cursor payload, Facts *facts) noexcept nogil
+    cdef Examined examine_one(self, bytes data, int link, int64_t ts, object number, int64_t wire_length, int arrival)
     cdef Examined wrap(self, bytes data, int link, int64_t ts, object number, int64_t wire_length, int arrival)

@@ -150,6 +150,9 @@ cdef class Examiner:
 
     def examine_raw(self, bytes data not None, int link, int64_t ts, number=0, int64_t wire_length=-1, int arrival=0):
         """The same without a Packet."""
+        return self.examine_one(data, link, ts, number, wire_length, arrival)
+
+    cdef Examined examine_one(self, bytes data, int link, int64_t ts, object number, int64_t wire_length, int arrival):
         self.look(cursor_of(data), link, &self.scratch)
         return self.wrap(data, link, ts, number, wire_length, arrival)
 

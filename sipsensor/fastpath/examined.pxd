@@ -59,6 +59,7 @@ cdef class Examined:
     cpdef tuple remote(self, bint outgoing)
     cpdef uint64_t key(self, bytes text) except? 0
     cpdef uint64_t named(self, int field) except? 0
+    cpdef uint64_t sole(self, int field) noexcept
     cpdef uint64_t text_key(self, int field) noexcept
     cpdef bint mentions(self, int field, bytes word) noexcept
     cpdef uint64_t plain_username(self) noexcept

@@ -102,6 +102,8 @@ class Examined:
         """Keyed hashes of all values of a field that signatures would compare, normal and in lower case."""
     def named(self, field: int) -> int:
         """One key of all of these together, in their order; 0 where there is none."""
+    def sole(self, field: int) -> int:
+        """Key of the field's one value; 0 where there is none, or there may be several: ``keys`` tells."""
     def text_key(self, field: int) -> int:
         """Keyed hash of the bytes of a field's first occurrence as sent (no header field); of no bytes, where it is absent."""
     def mentions(self, field: int, word: bytes) -> bool:

@@ -140,11 +140,15 @@ cdef class Examined:
     cpdef uint64_t address_key(self, bint outgoing) noexcept:
         """Keyed hash of the whole address of the remote end: the destination of an outgoing packet, else the source."""
         cdef Decoded *d = &self.facts.decoded
+        if d.version != 6:
+            return self.network_key(outgoing)
         return end_key(&d.dst[0] if outgoing else &d.src[0], 16, 0, self.facts.k0, self.facts.k1)
 
     cpdef uint64_t network_key(self, bint outgoing) noexcept:
         """The same of what counts as one source: an IPv4 address, the /64 of an IPv6 one."""
         cdef Decoded *d = &self.facts.decoded
+        if not outgoing and self.facts.source_key:
+            return self.facts.source_key
         return end_key(&d.dst[0] if outgoing else &d.src[0], 8 if d.version == 6 else 16, 0, self.facts.k0, self.facts.k1)
 
     cpdef uint64_t prefix_key(self, bint outgoing, int bytes4, int bytes6) noexcept:
@@ -169,6 +173,8 @@ cdef class Examined:
         cdef Decoded *d = &self.facts.decoded
         if outgoing:
             return end_key(&d.dst[0], 16, d.dport, self.facts.k0, self.facts.k1)
+        if self.facts.source_port_key and d.sport:
+            return self.facts.source_port_key
         return end_key(&d.src[0], 16, d.sport, self.facts.k0, self.facts.k1)
 
     cpdef uint64_t connection_key(self, bint outgoing) noexcept:
@@ -209,14 +215,19 @@ cdef class Examined:
         """One key of all values of a field, as `keys` has them; 0 where there is none."""
         cdef Head *head = &self.facts.head
         cdef uint64_t key, found = 0
-        cdef Span alone = self._alone(field)
-        if alone.start != ABSENT:
-            return fold(0, normal_key(self.message(), alone, form_of(field), self.facts.k0, self.facts.k1))
+        found = self.sole(field)
+        if found:
+            return fold(0, found)
         if head.content < CON_REQUEST:
             return 0
         for key in self.keys(field):
             found = fold(found, key)
         return found
+
+    cpdef uint64_t sole(self, int field) noexcept:
+        """Key of the field's one value; 0 where there is none, or there may be several."""
+        cdef Span alone = self._alone(field)
+        return 0 if alone.start == ABSENT else normal_key(self.message(), alone, form_of(field), self.facts.k0, self.facts.k1)
 
     cpdef uint64_t text_key(self, int field) noexcept:
         """Keyed hash of the bytes of a field's first occurrence as sent; of none, where it is absent. Of a header, see `named`."""

@@ -21,6 +21,7 @@ from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Placement, Settings
 from sipsensor.export.metrics import Endpoint, MetricsError
 from sipsensor.fastpath import examine, ranges
+from sipsensor.live.judging import Judging
 from sipsensor.live.link import Link
 from sipsensor.live.memory import Facts, Memory, seed_of
 from sipsensor.live.outlets import Outlets
@@ -155,11 +156,6 @@ class Sensor:
 
     # --- one packet: a pump's thread, under the lock
 
-    def _judge(self, examined: examine.Examined) -> int:
-        decision = self.engine.judge(examined)
-        self.outlets.tell(examined, decision, self.engine.policy.mode)
-        return decision.effect
-
     def _failed(self, packet: bytes, ts: int, arrival: int, error: BaseException) -> int:
         """Examining failed, so there is nothing that the engine could answer for."""
         verdict = self.engine.on_error[arrival == Arrival.OUTBOUND]
@@ -206,7 +202,7 @@ class Sensor:
             queue.fd,
             queue.number,
             self.engine.examiner,
-            self._judge,
+            Judging(self.engine, self.outlets),
             self._failed,
             self._lock,
             protected=ranges.Networks(self.protected),

@@ -1,8 +1,11 @@
 """C types for what is made once a message. The module is `base.py`."""
 
+cimport cython
+
 from sipsensor.fastpath.examined cimport Examined
 
 
+@cython.freelist(8)
 cdef class View:
     cdef readonly Examined examined
     cdef readonly int protocol, what

@@ -6,13 +6,15 @@ class Governor:
     """Admits packets to judgement so that the process keeps below ``share`` (0 to 1) of a processor core.
 
     ``cost``: what judging a packet takes, in ns, as measured at the start; `spent` follows it. What the process does besides judging
-    them (receiving, examining, shedding, the trusted, events) is taken off the share, down to a quarter of it: some strangers are judged whatever comes. The bucket
-    of all holds half a second's worth. While packets above it are shed, the loudest sources are shed first: each source has a bucket,
-    which lets through an eighth of the rate at the first level, an eighth of that at each further one, and 4 packets a second at
-    least. Levels follow demand: up where the bucket of all still overflows, down where the next lower one would do for a second.
-    ``capacity``: how many sources are told apart. Raises ValueError for a share outside 0 to 1 or a cost that is not positive.
+    them (receiving, examining, shedding, the trusted, events) is taken off the share, down to a quarter of it: some strangers are
+    judged whatever comes. The bucket of all holds half a second's worth.
 
-    Times are ns since the epoch, those of the packets; they should not go back.
+    While more come, the loudest sources are shed first: each source has a bucket, which lets through an eighth of the rate at the first
+    level, an eighth of that at each further one, and 4 packets a second at least. Levels follow demand: up where the bucket of all
+    overflows, down where the next lower one would have done for a second. ``capacity``: how many sources are told apart.
+
+    Times are ns since the epoch, those of the packets; they should not go back. Raises ValueError for a share outside 0 to 1 or a cost
+    that is not positive.
     """
 
     share: float

@@ -1,7 +1,10 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from sipsensor.fastpath.examine cimport Examiner
+from sipsensor.fastpath.examined cimport Examined
 from sipsensor.sources.border cimport Border
 from sipsensor.sources.governor cimport Governor
+from sipsensor.sources.judge cimport Judge
 from sipsensor.sources.queued cimport BATCH, Inbox, Waiting
 
 cdef enum:
@@ -25,7 +28,9 @@ cdef class Pump:
     cdef Turns _turns
     cdef Border _border
     cdef readonly Governor governor
-    cdef object _examiner, _judge, _shed, _tick, _failed, _lock, _early
+    cdef Examiner _examiner
+    cdef Judge _judge
+    cdef object _shed, _tick, _failed, _lock, _early
     cdef Inbox _inbox
     cdef int _at                        # the datagram that is read next, and where in it
     cdef uint32_t _start
@@ -37,7 +42,7 @@ cdef class Pump:
     cdef int _read_run(self, Border border, int most) noexcept nogil
     cdef int _judge_run(self, int count) except -1
     cdef bint _verdict(self, Waiting *waiting) except -1
-    cdef int _govern(self, object examined, Waiting *waiting, int64_t ts) except -1
+    cdef int _govern(self, Examined examined, Waiting *waiting, int64_t ts) except -1
     cdef void _count(self, bint is_udp) noexcept nogil
     cdef void _answer_run(self, int count) noexcept nogil
     cdef void _time_it(self, int64_t took) noexcept nogil

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from sipsensor.fastpath.examine import Examined, Examiner
 from sipsensor.fastpath.ranges import Networks
 from sipsensor.sources.governor import Governor
+from sipsensor.sources.judge import Judge
 
 def now() -> int:
     """The time that the next packet would be stamped with, in ns since the epoch: wall clock, but it never goes back."""
@@ -62,7 +63,7 @@ class Pump:
         fd: int,
         queue: int,
         examiner: Examiner,
-        judge: Callable[[Examined], int],
+        judge: Judge | Callable[[Examined], int],
         failed: Callable[[bytes, int, int, BaseException], int],
         lock: AbstractContextManager[object],
         *,

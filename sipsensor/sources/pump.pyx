@@ -19,8 +19,11 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from sipsensor.fastpath.cursor cimport Cursor, at, cursor_over
+from sipsensor.fastpath.examine cimport Examiner
+from sipsensor.fastpath.examined cimport Examined
 from sipsensor.sources.border cimport FORGED, INBOUND, Border
 from sipsensor.sources.governor cimport Governor
+from sipsensor.sources.judge cimport Judge
 from sipsensor.sources.netlink cimport (
     CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, CLOCK_THREAD_CPUTIME_ID, VerdictMessage, clock_gettime, nanosleep, timespec,
 )
@@ -119,7 +122,7 @@ cdef class Pump:
         self._fd = fd
         self._queue = queue
         self._examiner = examiner
-        self._judge = judge
+        self._judge = judge if isinstance(judge, Judge) else Judge(judge)
         self._failed = failed
         self._lock = lock
         self._border = Border(protected, inside)
@@ -282,11 +285,12 @@ cdef class Pump:
         cdef bytes data = PyBytes_FromStringAndSize(<const char *> packet.data, packet.size)
         cdef int64_t ts = stamp()
         cdef bint counted = False
+        cdef Examined examined
         try:
-            examined = self._examiner.examine_raw(data, LINK_RAW, ts, waiting.number, waiting.wire_length, waiting.arrival)
+            examined = self._examiner.examine_one(data, LINK_RAW, ts, waiting.number, waiting.wire_length, waiting.arrival)
             counted = True
             self._count(examined.transport == UDP)
-            return (self._judge(examined) if self.governor is None else self._govern(examined, waiting, ts)) != 0
+            return (self._judge.judge(examined) if self.governor is None else self._govern(examined, waiting, ts)) != 0
         except Exception as error:
             self.failures += 1
             if not counted:
@@ -296,7 +300,7 @@ cdef class Pump:
             except Exception:
                 return False
 
-    cdef int _govern(self, examined, Waiting *waiting, int64_t ts) except -1:
+    cdef int _govern(self, Examined examined, Waiting *waiting, int64_t ts) except -1:
         """Judge it, or shed it where the governor does not admit it. What those we protect sent is judged whatever comes. So is what is
         forged: that costs no more than to shed it, and must not be charged to everybody.
         """
@@ -304,16 +308,16 @@ cdef class Pump:
         cdef int64_t started
         cdef int effect
         if waiting.arrival == FORGED:
-            return self._judge(examined)
-        if not governor.admits(examined.source_key, ts, waiting.arrival == INBOUND):
+            return self._judge.judge(examined)
+        if not governor.admits(examined.facts.source_key, ts, waiting.arrival == INBOUND):
             effect = self._shed(examined)
             if effect >= 0:
                 return effect
             governor.admits(0, ts, False)
         if governor.judged % SAMPLED:
-            return self._judge(examined)
+            return self._judge.judge(examined)
         started = _clock(CLOCK_THREAD_CPUTIME_ID)
-        effect = self._judge(examined)
+        effect = self._judge.judge(examined)
         governor.spend(_clock(CLOCK_THREAD_CPUTIME_ID) - started)
         return effect
 

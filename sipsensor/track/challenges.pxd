@@ -18,9 +18,12 @@ cdef class Challenges:
     cpdef sent(self, Examined examined, uint64_t to, uint64_t exchange)
     @cython.locals(ts=int64_t, nonce=uint64_t)
     cpdef came(self, Examined examined, bint asked)
-    @cython.locals(nonces=list)
+    @cython.locals(nonce=uint64_t)
     cpdef bint asked_for(self, Examined examined, uint64_t address, uint64_t exchange) except *
     @cython.locals(nonces=list, nonce=uint64_t, proves=int)
     cpdef int proof(self, Examined examined, uint64_t address) except -1
     @cython.locals(held=uint64_t)
     cdef int _proof(self, uint64_t nonce, uint64_t address, int64_t now) noexcept
+
+
+cdef uint64_t _one_of(list keys) except? 0

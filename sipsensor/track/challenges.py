@@ -71,10 +71,8 @@ class Challenges:
 
     def asked_for(self, examined: examine.Examined, address: int, exchange: int) -> bool:
         """Whether the one nonce of these credentials went to that address in answer to the same request without them."""
-        nonces = examined.keys(_NONCE)
-        if not exchange or not nonces or nonces.count(nonces[0]) != len(nonces):
-            return False
-        return self.exchanges.first(pair_key(nonces[0], exchange), examined.ts, _SHARED) == address
+        nonce = examined.sole(_NONCE) or _one_of(examined.keys(_NONCE))
+        return nonce != 0 and exchange != 0 and self.exchanges.first(pair_key(nonce, exchange), examined.ts, _SHARED) == address
 
     def tables(self) -> Sequence[Table]:
         """The nonces, what they were sent for, and those of others."""
@@ -85,9 +83,10 @@ class Challenges:
         """What the credentials of a request from that address prove, a ``Proof``. With several, the weakest counts: which one the PBX reads, nobody
         knows.
         """
+        nonce = examined.sole(_NONCE)
+        if nonce:
+            return self._proof(nonce, address, examined.ts)
         nonces = examined.keys(_NONCE)
-        if len(nonces) == 1:
-            return self._proof(nonces[0], address, examined.ts)
         proves = _PROVES_OWN if nonces else _PROVES_NONE
         for nonce in nonces:
             proves = min(proves, self._proof(nonce, address, examined.ts))
@@ -100,3 +99,8 @@ class Challenges:
         if held == _SHARED:
             return _PROVES_SHARED
         return _PROVES_OWN if held == address else _PROVES_OTHERS
+
+
+def _one_of(keys: list[int]) -> int:
+    """The key that all of them are; 0 where they differ, or there is none."""
+    return keys[0] if keys and keys.count(keys[0]) == len(keys) else 0

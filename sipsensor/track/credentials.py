@@ -1,4 +1,4 @@
-"""Whose the credentials of a request are, and what is one try with them.
+"""Whose the credentials of a request are.
 
 Where a text is not as RFC 3261 25.1 has it, stacks read it differently: of a parameter that stands twice some take the first and some the
 last, some take a space or a semicolon for a comma, some know no escapes. Whoever writes so wants to be charged for one account and judged
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import fold, names
+from sipsensor.fastpath import names
 
 if TYPE_CHECKING:
     from sipsensor.fastpath import examine
 
 _FIELDS = (names.FIELDS["authorization"], names.FIELDS["proxy-authorization"])
-_USERNAME, _RESPONSE = names.FIELDS["auth.username"], names.FIELDS["auth.response"]
+_USERNAME = names.FIELDS["auth.username"]
 _UNCLEAR = b"credentials that may be read in two ways"
 _MOST = 4
 """Credentials in one request: its PBX's and those of proxies before it (RFC 3261 22.3). More are there to fill tables."""
@@ -38,13 +38,6 @@ def accounts(examined: examine.Examined, name: int) -> list[int]:
     if len(users) == 1 and b"@" not in users[0]:
         return examined.keys(_USERNAME)
     return sorted({examined.key(user.lower().partition(b"@")[0] or user.lower()) for user in users})
-
-
-def tried(examined: examine.Examined) -> int:
-    """What makes a try another one than that before it in the same transaction, as a key: a retransmission is the same text (RFC 3261
-    17.1.1.2).
-    """
-    return fold(examined.credentials_key(), examined.named(_RESPONSE))
 
 
 def _texts(examined: examine.Examined) -> list[bytes]:

@@ -7,6 +7,9 @@ from sipsensor.fastpath.examined cimport Examined
 from sipsensor.fastpath.ranges cimport Networks
 
 
+cdef int _RESPONSE, _IPV4
+
+
 @cython.final
 @cython.freelist(8)
 cdef class End:

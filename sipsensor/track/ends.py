@@ -18,6 +18,7 @@ from sipsensor.fastpath import examine, names, ranges
 
 _VIA = names.FIELDS["via"]
 _SIP_PORT = 5060
+_IPV4 = 4
 _DEPTH_MOST = 8
 """Proxies one behind the other."""
 _PARAMETERS_MOST = 32
@@ -46,7 +47,7 @@ class End:
         """Of its address and port."""
         self.source = examined.network_key(outgoing)
         """Of what counts as one source: an IPv4 address, the /64 of an IPv6 one."""
-        self.address = examined.address_key(outgoing)
+        self.address = self.source if examined.version == _IPV4 else examined.address_key(outgoing)
         """Of its whole address."""
         self.behind = False
         """It is behind one of the proxies."""

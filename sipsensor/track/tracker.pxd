@@ -8,7 +8,7 @@ from sipsensor.fastpath.tables cimport fold, pair_key
 from sipsensor.model cimport Observation, kind_of
 from sipsensor.protocols.base cimport View
 from sipsensor.track.challenges cimport Challenges
-from sipsensor.track.credentials cimport accounts, tried
+from sipsensor.track.credentials cimport accounts
 from sipsensor.track.direction cimport Directions
 from sipsensor.track.ends cimport End, Ends
 from sipsensor.track.replies cimport Replies

@@ -19,7 +19,7 @@ from sipsensor.model import (
 )
 from sipsensor.track.challenges import Challenges, Proof
 from sipsensor.track.connections import Connections
-from sipsensor.track.credentials import accounts, tried
+from sipsensor.track.credentials import accounts
 from sipsensor.track.dialogs import Dialogs
 from sipsensor.track.ends import End, Ends
 from sipsensor.track.replies import Replies
@@ -188,9 +188,10 @@ class Tracker:
             observation.outcome = _CHALLENGED_ANSWERED
         elif observation.connected:
             observation.proof = _PROOF_OWN
-        # The same transaction with other credentials is another guess: a registrar that keeps no state judges each.
+        # The same transaction with other credentials is another guess: a registrar that keeps no state judges each. A retransmission
+        # is the same text (RFC 3261 17.1.1.2).
         if observation.transaction:
-            once = fold(fold(observation.transaction, observation.name_key), tried(examined))
+            once = fold(fold(observation.transaction, observation.name_key), examined.credentials_key())
             observation.once_key = once
             observation.repeats = self.transactions.repeats(once, observation.ts)
         observation.call_key = examined.named(_CALL_ID)

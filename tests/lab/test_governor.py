@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.sensor import UNLIMITED, Running, sensor
 from tests.lab.traffic import field as grounds
-from tests.lab.traffic.field import STRANGERS, TRUSTED, Field, Load
+from tests.lab.traffic.field import TRUSTED, Field, Load
 from tests.lab.traffic.tools import Heard
 from tests.lab.traffic.watch import child, processor_seconds, publish, samples
 

@@ -10,7 +10,6 @@ cdef int _REQUEST, _RESPONSE, _MALFORMED, _STATUS, _SIP
 
 
 @cython.final
-@cython.freelist(8)
 cdef class SipMessage(View):
     cdef void read(self, Examined examined)
     cpdef object get(self, str name)

@@ -10,11 +10,24 @@ from tests.support.packets import LINK_RAW, PBX, STRANGER, datagram, message, re
 from tests.support.scanning import PLAIN
 
 INVITE, REGISTER, OPTIONS = (names.METHODS.index(name) for name in (b"INVITE", b"REGISTER", b"OPTIONS"))
-PHONE = Request(
-    account=1, name=2, pair=3, port=4, source=5, sender=6, call=7, what=REGISTER, proof=3, known=0, name_known=0,
-    binds=1, taken=0,
-)  # fmt: skip
-ASKED = PHONE._replace(account=0, proof=0)
+
+
+def request_of(**facts: int) -> Request:
+    one = Request()
+    for name, value in facts.items():
+        setattr(one, name, value)
+    return one
+
+
+def facts_of(one: Request) -> dict[str, int]:
+    return {name: getattr(one, name) for name in NAMES}
+
+
+FACTS = {
+    "account": 1, "name": 2, "pair": 3, "port": 4, "source": 5, "sender": 6, "call": 7, "what": REGISTER, "proof": 3, "binds": 1,
+}  # fmt: skip
+PHONE = request_of(**FACTS)
+ASKED = request_of(**FACTS | {"account": 0, "proof": 0})
 """The same without credentials."""
 ACCEPTED, REFUSED, PENDING = Outcome.ACCEPTED, Outcome.REFUSED, Outcome.PENDING
 
