@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.network import wait_for
 from tests.lab.sensor import UNLIMITED, Running, sensor
 from tests.lab.traffic import field as grounds
-from tests.lab.traffic.field import TRUSTED, Field, Load
+from tests.lab.traffic.field import STRANGERS, TRUSTED, Field, Load
 from tests.lab.traffic.tools import Heard
 from tests.lab.traffic.watch import child, processor_seconds, publish, samples
 
@@ -18,6 +19,8 @@ SECONDS = 6.0
 SHARE = 0.5
 RATE = 8000
 """Packets a second. Judging each, with an event about it, takes more than a core."""
+CALM = 6.0
+"""Seconds after the flood within which strangers are let in as ever: a second for each level."""
 QUEUE = f"[queue]\nstranger_rate = 1000000\nlength = 65536\ngovernor = {SHARE}\n"
 
 
@@ -62,4 +65,34 @@ def test_a_flood_keeps_to_the_share_and_the_trusted_do_not_notice(ground: Field,
             },
         )
         heard.assert_nothing_lost()
-        assert SHARE * 0.5 < share < SHARE * 1.4
+        assert SHARE * 0.6 < share < SHARE * 1.3
+        judged = flooded.sent - shed
+        assert seen['sipsensor_drops_total{reason="OVERLOAD"}'] == shed > 0
+        assert seen.total("sipsensor_queue_lost_packets_total") == 0
+        # Each request that was judged came to the PBX, which answers once; and all of it passed this machine.
+        assert seen['sipsensor_answers_total{answer="accept",queue="strangers"}'] == 2 * judged
+        assert seen['sipsensor_packets_total{queue="strangers"}'] == 2 * judged + shed == arrived
+        assert strict.total("sipsensor_governor_level") > 0
+        wait_for(lambda: quiet_again(ground), CALM, "the governor to let strangers in again")
+
+
+def quiet_again(ground: Field) -> bool:
+    """Whether a few strangers are all answered."""
+    heard = ground.heard(STRANGERS, Load(rate=50, seconds=0.5, phones=5, patience=0.5))
+    return heard.answered == heard.requests > 0
+
+
+def test_without_a_governor_all_are_judged(ground: Field, folder: Path) -> None:
+    text = ground.settings + QUEUE.replace(f"{SHARE}", "0") + UNLIMITED
+    with sensor(ground.sensing, folder, text) as running, ground.responder():
+        generator = ground.flood(RATE, 1)
+        try:
+            flooded = generator.flooded(20)
+        finally:
+            generator.kill()
+        sent = flooded.sent
+        wait_for(
+            lambda: running.metric('sipsensor_packets_total{queue="strangers"}') >= 2 * sent, 20, "all to be judged"
+        )
+        assert running.metric("sipsensor_shed_packets_total") == 0
+        assert "sipsensor_governor_rate" not in samples(running)
