@@ -20,8 +20,8 @@ from sipsensor.live.lasting import Lasting
 from sipsensor.live.memory import Facts
 from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number, Page
 from sipsensor.model import Mode, Rule, Table
+from sipsensor.sources import governor as governing
 from sipsensor.sources import pump as pumping
-from sipsensor.sources.governor import Governor
 from sipsensor.sources.nfqueue import QueueState, state
 
 NANO = 1e9
@@ -125,7 +125,7 @@ class Live(Protocol):
         """The pump of each lane."""
 
     @property
-    def governor(self) -> Governor | None:
+    def governor(self) -> governing.Governor | None:
         """What keeps strangers' packets below a share of the processor; None where nothing does."""
 
     @property

@@ -20,8 +20,8 @@ from sipsensor.export.metrics import registry
 from sipsensor.live.memory import Facts
 from sipsensor.live.numbers import Numbers
 from sipsensor.live.page import Lane, Page
+from sipsensor.sources import governor as governing
 from sipsensor.sources import pump as pumping
-from sipsensor.sources.governor import Governor
 from sipsensor.sources.nfqueue import QueueState
 
 HEAD = """# Metrics
@@ -85,7 +85,7 @@ class Idle:
         self.loaded = self.started = time.time()
         self.pumps = {lane: _NoPackets() for lane in Lane}
         self.outlets = _NothingTold()
-        self.governor: Governor | None = Governor(self.settings.queue.governor, 1e4, 8)
+        self.governor: governing.Governor | None = governing.Governor(self.settings.queue.governor, 1e4, 8)
         self.shedding = _NothingShed()
         self.facts = Facts()
         self.errors: tuple[tuple[float, str], ...] = ()

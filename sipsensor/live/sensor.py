@@ -31,8 +31,8 @@ from sipsensor.live.posture import Posture
 from sipsensor.live.serving import serve_control, serve_metrics
 from sipsensor.live.shedding import Shedding, cost_of_judging
 from sipsensor.model import Arrival, Decision
+from sipsensor.sources import governor as governing
 from sipsensor.sources import pump as pumps
-from sipsensor.sources.governor import Governor
 from sipsensor.sources.interfaces import inside_interfaces, loopback, own_addresses
 from sipsensor.sources.nfqueue import BoundQueue, QueueError, QueueThread
 
@@ -80,7 +80,7 @@ class Sensor:
         self.loaded = time.time()
         self.started = 0.0
         self.pumps: dict[Lane, pumps.Pump] = {}
-        self.governor: Governor | None = None
+        self.governor: governing.Governor | None = None
         self.shedding = Shedding(self.engine, settings.failure.on_full[Lane.STRANGERS].verdict, self._tell_shed)
         self.errors: deque[tuple[float, str]] = deque(maxlen=self.ERRORS)
         self._listener = say
@@ -119,7 +119,7 @@ class Sensor:
             self.memory.load(self._seed)
             self.posture.resume(self.memory.fell)
             if self.settings.queue.governor:
-                self.governor = Governor(self.settings.queue.governor, cost_of_judging(self.settings))
+                self.governor = governing.Governor(self.settings.queue.governor, cost_of_judging(self.settings))
             queues = {lane: self._bind(lane, edges) for lane in Lane}
             turns = pumps.Turns()
             self.pumps = {lane: self._make_pump(lane, queue, turns) for lane, queue in queues.items()}
