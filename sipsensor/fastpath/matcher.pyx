@@ -2,9 +2,9 @@
 """Signatures in C: one automaton per field, view and case over all literals, then the rules' trees over what was found.
 
 Rules. Built once in Python, read-only afterwards, so threads share it; what a packet needs is in the caller's `findings` and `found` (a byte per
-rule). A rule that needs a literal is looked at only when one of its literals was found; the few others always. Of these,
-what the count of header lines or a tag leaf rules out is passed over. Leaves and trees are three-valued:
-a regex whose literal was found is MAYBE, and the caller confirms the rule. A tree stops at the first child that decides it.
+rule). A rule that needs a literal is looked at only when one of its literals was found; the few others always. Of these, what the count of header
+lines or a tag leaf rules out is passed over. Leaves and trees are three-valued: a regex whose literal was found is MAYBE, and the caller confirms
+the rule. A tree stops at the first child that decides it.
 """
 
 from libc.stdint cimport uint8_t, uint64_t
@@ -229,7 +229,7 @@ def _line_counts(tree, leaves):
     """Bit n: the tree may be true of a message with n header lines (63: or more)."""
     if isinstance(tree, int):
         if leaves[tree][0] == "order" and leaves[tree][1]:
-            return 1 << min(len(leaves[tree][2]), 63)
+            return operator.lshift(1, min(len(leaves[tree][2]), 63))     # Python's: C's `1 <<` has too few bits
         return _ANY_COUNT
     if tree[0] == "not":
         return _ANY_COUNT
