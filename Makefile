@@ -147,6 +147,18 @@ coverage: $(VENV)/.dev ## which lines the tests reach, those of the compiled mod
 bench: $(VENV)/.dev build ## measure
 	@$(PYTEST) tests/bench --benchmark-enable --benchmark-only
 
+.PHONY: bench-live
+bench-live: setup-test ## what a packet costs and how long it is held, beside an accept-all floor and Suricata (root, an otherwise idle machine)
+	@$(PYTEST) tests/bench/test_readers.py tests/bench/test_latency.py -s
+
+.PHONY: bench-replay
+bench-replay: setup-test ## what a capture file costs, beside suricata -r
+	@$(PYTEST) tests/bench/test_replay.py -s
+
+.PHONY: bench-suricata
+bench-suricata: setup-test ## Suricata 8 for these two, fetched from Debian sid into build/ (root, 220 MB)
+	@$(BIN)/python -m tests.bench.suricata
+
 .PHONY: lock
 lock: ## write the locked environments anew, from pyproject.toml
 	@.ci/lock

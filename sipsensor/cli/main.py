@@ -38,6 +38,7 @@ COMMANDS = {
     "observe": Entry("sipsensor.cli.observe", "Only report from now on."),
     "rules": Entry("sipsensor.cli.rules", "List the rules that can fire; print, apply and remove the kernel's."),
     "signatures": Entry("sipsensor.cli.signatures", "List, show and test signatures."),
+    "bench": Entry("sipsensor.cli.bench", "Measure what a packet costs on this machine."),
     "version": Entry("sipsensor.cli.version", "Print the version."),
 }
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import missing
-from tests.lab.asterisk import Asterisk, TreeError, asterisk, tree
+from tests.lab.asterisk import Asterisk, asterisk, tree
 from tests.lab.attack import SipVicious, attack
 from tests.lab.network import ATTACKER, PBX, PHONE, Namespace, Network, network, wait_for
 from tests.lab.pbx import Phones
 from tests.lab.sensor import COMMAND, GATEWAY, HOST, Running, sensor
+from tests.lab.sid import TreeError
 
 # The first of them may have to fetch Asterisk.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import missing
-from tests.lab.asterisk import Asterisk, TreeError, asterisk, tree
+from tests.lab.asterisk import Asterisk, asterisk, tree
 from tests.lab.forging import KINDS, OK, SETTINGS, Scene, all_work_during, cuts, scene_at
 from tests.lab.guarded import Guarded, guard, secret
 from tests.lab.network import network
+from tests.lab.sid import TreeError
 
 # The first of them may have to fetch Asterisk.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -11,10 +11,11 @@ import pytest
 
 from tests.conftest import missing
 from tests.lab.arrivals import Arrivals
-from tests.lab.asterisk import TreeError, asterisk, tree
+from tests.lab.asterisk import asterisk, tree
 from tests.lab.network import ATTACKER, PHONE, Network, network
 from tests.lab.pbx import PASSWORDS
 from tests.lab.sensor import GATEWAY, Running, sensor
+from tests.lab.sid import TreeError
 from tests.lab.softphone import Challenge, Forger, Softphone
 
 # The first of them may have to fetch Asterisk.

@@ -58,6 +58,13 @@ static inline void stay_on(int cpu) {
         die("processor %d", cpu);
 }
 
+/* Whoever sends or answers in bursts is not interrupted in the middle of one, so that each is as large as it was asked for. */
+static inline void in_one_go(void) {
+    struct sched_param first = {.sched_priority = 1};
+    if (sched_setscheduler(0, SCHED_FIFO, &first) < 0)
+        die("SCHED_FIFO");
+}
+
 /* An address of either family and a port, as the socket calls want it; returns its size. */
 static inline socklen_t address(const char *text, int port, struct sockaddr_storage *out) {
     struct sockaddr_in *v4 = (struct sockaddr_in *)out;
@@ -74,6 +81,13 @@ static inline socklen_t address(const char *text, int port, struct sockaddr_stor
     v6->sin6_family = AF_INET6;
     v6->sin6_port = htons((uint16_t)port);
     return sizeof *v6;
+}
+
+/* The nonce of a phone by its address (IPv4, network order; 0: one for all), as the responder gives them. */
+enum { NONCE = 24 };
+
+static inline void put_nonce(char *out, uint32_t source) {
+    snprintf(out, NONCE, "4f2a91c0aa17%08x", source);
 }
 
 /* A UDP socket that tells when the kernel received each datagram, with room for `room` bytes of them. */

@@ -4,6 +4,8 @@
  *
  * The frame is built once. In each copy the source address and port and the numbers in Call-ID and branch change, and the UDP checksum
  * with them, so that nothing but the judge can tell the packets from lawful ones. `--first` is the first number, for several floods at once.
+ * With `--local` all sources send from that port. With `--bursts` each batch of 64 leaves without an interruption (SCHED_FIFO), and the flood ends after
+ * `--packets` of them.
  * Prints one line of JSON: what it sent, and how fast.
  */
 #define _GNU_SOURCE
@@ -32,8 +34,8 @@ struct frame {
 
 struct options {
     const char *device, *mac, *to, *from, *kind;
-    int port;
-    uint32_t sources, cpu, first;
+    int port, local, bursts;
+    uint32_t sources, cpu, first, packets;
     double rate, seconds;
 };
 
@@ -125,15 +127,15 @@ static void build(struct frame *f, const struct options *o) {
 }
 
 /* Another source and another transaction in a copy of the frame. */
-static void vary(const struct frame *f, uint8_t *copy, const uint8_t *base, uint32_t number, uint32_t sources) {
+static void vary(const struct frame *f, uint8_t *copy, const uint8_t *base, uint32_t number, const struct options *o) {
     static const char HEX[] = "0123456789abcdef";
     size_t width = f->version == 4 ? 4 : 16, at = f->network + (f->version == 4 ? 12 : 8);
-    uint32_t low, which = number % sources;
+    uint32_t low, which = number % o->sources;
     memcpy(copy + at, base, width);
     memcpy(&low, base + width - 4, 4);
     low = htonl(ntohl(low) + which);
     memcpy(copy + at + width - 4, &low, 4);
-    uint16_t port = htons((uint16_t)(1024 + (which * 7919 + number / sources) % 60000));
+    uint16_t port = htons((uint16_t)(o->local != 0 ? (uint32_t)o->local : 1024 + (which * 7919 + number / o->sources) % 60000));
     memcpy(copy + f->udp, &port, 2);
     uint32_t total = f->fixed + sum(copy + at, width, 0) + ntohs(port);
     for (int i = 0; i < 2; i++) {
@@ -177,9 +179,9 @@ static void run(int fd, const struct frame *f, const struct options *o) {
     }
     uint64_t sent = 0, refused = 0;
     int64_t start = now(CLOCK_MONOTONIC), end = start + (int64_t)(o->seconds * SECOND), at = start;
-    while (at < end && !ended) {
+    while (at < end && !ended && (o->packets == 0 || sent + refused < o->packets)) {
         for (uint32_t i = 0; i < BATCH; i++)
-            vary(f, copies[i], base, o->first + (uint32_t)(sent + refused) + i, o->sources);
+            vary(f, copies[i], base, o->first + (uint32_t)(sent + refused) + i, o);
         int done = 0;
         while (done < BATCH) {
             int got = sendmmsg(fd, messages + done, (unsigned)(BATCH - done), 0);
@@ -205,7 +207,7 @@ int main(int argc, char **argv) {
     static const struct option KNOWN[] = {
         {"device", 1, 0, 'd'}, {"mac", 1, 0, 'm'}, {"to", 1, 0, 't'}, {"port", 1, 0, 'p'}, {"from", 1, 0, 'f'}, {"sources", 1, 0, 'n'},
         {"kind", 1, 0, 'k'}, {"rate", 1, 0, 'r'}, {"seconds", 1, 0, 's'}, {"cpu", 1, 0, 'c'},
-        {"first", 1, 0, 'i'}, {0},
+        {"first", 1, 0, 'i'}, {"local", 1, 0, 'l'}, {"packets", 1, 0, 'a'}, {"bursts", 0, 0, 'b'}, {0},
     };
     int letter;
     while ((letter = getopt_long(argc, argv, "", KNOWN, NULL)) != -1) {
@@ -221,6 +223,9 @@ int main(int argc, char **argv) {
         case 's': o.seconds = atof(optarg); break;
         case 'c': o.cpu = (uint32_t)atoi(optarg); break;
         case 'i': o.first = (uint32_t)strtoul(optarg, NULL, 10); break;
+        case 'l': o.local = atoi(optarg); break;
+        case 'a': o.packets = (uint32_t)strtoul(optarg, NULL, 10); break;
+        case 'b': o.bursts = 1; break;
         default: return 2;
         }
     }
@@ -228,6 +233,8 @@ int main(int argc, char **argv) {
         die("--mac, --to and --from are wanted, and --sources and --rate above 0");
     if (o.cpu != UINT32_MAX)
         stay_on((int)o.cpu);
+    if (o.bursts)
+        in_one_go();
     end_on_signals();
     struct frame f;
     build(&f, &o);

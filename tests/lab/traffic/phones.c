@@ -2,9 +2,11 @@
  *
  *   phones --from 10.72.0.10 --phones 200 --to 10.71.2.3 --rate 1000 --seconds 10 --mix sip
  *
- * `--mix options` sends OPTIONS; `register` REGISTER, and again with credentials when challenged; `sip` these two and calls (INVITE, ACK, BYE) in turn.
+ * `--mix options` sends OPTIONS; `register` REGISTER, and again with credentials when challenged; `again` what such a phone sends
+ * from then on: REGISTER with credentials on the nonce it has (of the responder with a nonce for each phone); `sip` the first two and calls (INVITE, ACK, BYE) in turn.
  * `--rate` is how many of these exchanges begin in a second: 1, 2 and 3 requests, 2, 4 and 7 packets. Nothing is sent twice, so that a lost packet is a
- * lost exchange. Times: from sending a request to its first final answer (round trip), and to its arrival at the PBX, which the responder says in X-Arrived (one way).
+ * lost exchange. With `--burst` so many exchanges begin
+ * at a time without an interruption (SCHED_FIFO), the next ones when these are answered, `--rate` of them a second at most. Times: from sending a request to its first final answer (round trip), and to its arrival at the PBX, which the responder says in X-Arrived (one way).
  * Two of them in one namespace want two ports (`--local`). Prints one line of JSON.
  */
 #define _GNU_SOURCE
@@ -14,12 +16,14 @@
 
 enum { MANY = 1 << 20, SIZE = 4096, STEPS = 3 };
 
+#define FOREVER (INT64_MAX / 2)
+
 enum { OPTIONS, REGISTER, INVITE };
 
 struct options {
     const char *from, *to, *mix, *agent;
     int port, local, cpu;
-    uint32_t phones;
+    uint32_t phones, burst;
     double rate, seconds, patience;
 };
 
@@ -40,10 +44,13 @@ static struct times round_trip, one_way;
 static uint64_t requests, answered, provisional, again, acks, unsent, packets_in, strange;
 static uint32_t overflow;
 static int64_t last_answer, last_sent, longest_gap;
+static int registers;
+static uint32_t started; /* the first CSeq of phones that only register: those of a later run are higher */
 static struct sockaddr_storage pbx, first;
 static socklen_t pbx_size;
+static char (*nonces)[NONCE]; /* of each phone, empty until it is challenged */
 static int fd;
-static struct options o = {.mix = "options", .agent = "Yealink SIP-T46S 66.86.0.15", .port = 5060, .local = 5060, .cpu = -1, .phones = 1, .rate = 10, .seconds = 1, .patience = 2};
+static struct options o = {.burst = 1, .mix = "options", .agent = "Yealink SIP-T46S 66.86.0.15", .port = 5060, .local = 5060, .cpu = -1, .phones = 1, .rate = 10, .seconds = 1, .patience = 2};
 
 static void keep(struct times *t, int64_t ns) {
     if (t->count == t->room) {
@@ -80,14 +87,21 @@ static int send_as(uint32_t phone, const char *text, size_t size) {
     return sendmsg(fd, &message, 0) == (ssize_t)size;
 }
 
+/* A phone that only registers keeps its Call-ID and counts on (RFC 3261 10.2); all else begins a call of its own. */
+static uint64_t call_of(uint64_t exchange) {
+    return registers ? exchange % o.phones : exchange;
+}
+
 static void request(uint64_t exchange, int step, int kind, const char *method) {
     char text[SIZE];
     uint64_t number = exchange * STEPS + (uint64_t)step;
-    uint32_t phone = (uint32_t)(exchange % o.phones);
-    const char *credentials = "";
-    if (kind == REGISTER && step == 1)
-        credentials = "Authorization: Digest username=\"100\", realm=\"lab\", nonce=\"4f2a91c0aa17\", uri=\"sip:pbx.example\", "
-                      "response=\"6629fae49393a05397450978507c4ef1\", algorithm=MD5\r\n";
+    uint64_t call = call_of(exchange);
+    uint32_t phone = (uint32_t)(exchange % o.phones), cseq = registers ? started + (uint32_t)(exchange / o.phones) * 2 : 0;
+    char credentials[300] = "";
+    if (kind == REGISTER && nonces[phone][0] != 0 && (step == 1 || strcmp(o.mix, "again") == 0))
+        snprintf(credentials, sizeof credentials,
+            "Authorization: Digest username=\"%u\", realm=\"lab\", nonce=\"%s\", uri=\"sip:pbx.example\", "
+            "response=\"6629fae49393a05397450978507c4ef1\", algorithm=MD5\r\n", 1000 + phone, nonces[phone]);
     int size = snprintf(text, SIZE,
         "%s sip:%s SIP/2.0\r\n"
         "Via: SIP/2.0/UDP 192.168.0.20:5060;branch=z9hG4bK%016lx;rport\r\n"
@@ -95,15 +109,15 @@ static void request(uint64_t exchange, int step, int kind, const char *method) {
         "From: \"Desk %u\" <sip:%u@pbx.example>;tag=%lx\r\n"
         "To: <sip:%u@pbx.example>%s\r\n"
         "Call-ID: %016lx@192.168.0.20\r\n"
-        "CSeq: %d %s\r\n"
+        "CSeq: %u %s\r\n"
         "Contact: <sip:%u@192.168.0.20:5060>\r\n"
         "%s"
         "Allow: INVITE, ACK, OPTIONS, CANCEL, BYE, UPDATE, INFO, REFER, NOTIFY, MESSAGE\r\n"
         "User-Agent: %s\r\n"
         "Supported: replaces, timer\r\n"
         "%sContent-Length: 0\r\n\r\n",
-        method, kind == REGISTER ? "pbx.example" : "200@pbx.example", number, phone, 1000 + phone, exchange, kind == REGISTER ? 1000 + phone : 200,
-        kind == INVITE && step > 0 ? ";tag=a6c85cf" : "", exchange, kind == INVITE && step == 1 ? 1 : step + 1, method, 1000 + phone, credentials,
+        method, kind == REGISTER ? "pbx.example" : "200@pbx.example", number, phone, 1000 + phone, call, kind == REGISTER ? 1000 + phone : 200,
+        kind == INVITE && step > 0 ? ";tag=a6c85cf" : "", call, cseq + (kind == INVITE && step == 1 ? 1 : (uint32_t)step + 1), method, 1000 + phone, credentials,
         o.agent, kind == REGISTER ? "Expires: 3600\r\n" : "");
     struct pending *p = &table[number % MANY];
     *p = (struct pending){.number = number, .sent = now(CLOCK_REALTIME), .kind = kind, .step = step};
@@ -118,15 +132,18 @@ static void request(uint64_t exchange, int step, int kind, const char *method) {
 }
 
 static void begin(uint64_t exchange) {
-    int kind = strcmp(o.mix, "register") == 0 ? REGISTER : strcmp(o.mix, "sip") == 0 ? (int)(exchange % 3) : OPTIONS;
+    int kind = registers ? REGISTER : strcmp(o.mix, "sip") == 0 ? (int)(exchange % 3) : OPTIONS;
     request(exchange, 0, kind, kind == REGISTER ? "REGISTER" : kind == INVITE ? "INVITE" : "OPTIONS");
 }
 
 /* What a phone does after the final answer to a request of its own. */
-static void go_on(const struct pending *p, int status) {
+static void go_on(const struct pending *p, int status, const char *text) {
     uint64_t exchange = p->number / STEPS;
-    if (p->kind == REGISTER && p->step == 0 && status == 401)
+    if (p->kind == REGISTER && p->step == 0 && status == 401) {
+        const char *nonce = strstr(text, "nonce=\"");
+        snprintf(nonces[exchange % o.phones], NONCE, "%.*s", nonce == NULL ? 0 : (int)strcspn(nonce + 7, "\""), nonce == NULL ? "" : nonce + 7);
         request(exchange, 1, REGISTER, "REGISTER");
+    }
     if (p->kind == INVITE && p->step == 0 && status == 200) {
         request(exchange, 1, INVITE, "ACK");
         request(exchange, 2, INVITE, "BYE");
@@ -148,10 +165,10 @@ static void heard(int64_t at) {
 
 static void take(const char *text, int64_t received) {
     int64_t number = number_behind(text, ";branch=z9hG4bK", 16), arrived = number_behind(text, "X-Arrived: ", 10);
-    int64_t exchange = number_behind(text, "Call-ID: ", 16), status = number_behind(text, "SIP/2.0 ", 10);
+    int64_t call = number_behind(text, "Call-ID: ", 16), status = number_behind(text, "SIP/2.0 ", 10);
     struct pending *p = &table[(uint64_t)number % MANY];
     packets_in++;
-    if (number < 0 || p->number != (uint64_t)number || exchange != number / STEPS || arrived < 0 || p->sent == 0) {
+    if (number < 0 || p->number != (uint64_t)number || (uint64_t)call != call_of((uint64_t)number / STEPS) || arrived < 0 || p->sent == 0) {
         strange++;
         return;
     }
@@ -168,13 +185,13 @@ static void take(const char *text, int64_t received) {
     keep(&round_trip, received - p->sent);
     keep(&one_way, arrived - p->sent);
     heard(received);
-    go_on(p, (int)status);
+    go_on(p, (int)status, text);
 }
 
 static void receive(void) {
     char text[SIZE], control[256];
     struct iovec part = {.iov_base = text, .iov_len = SIZE - 1};
-    for (int i = 0; i < 64; i++) {
+    for (uint32_t i = 0; i < 64 + 2 * o.burst; i++) {
         struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
         ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT);
         if (got < 0)
@@ -186,20 +203,29 @@ static void receive(void) {
 
 static void run(void) {
     struct pollfd waiting = {.fd = fd, .events = POLLIN};
-    int64_t start = now(CLOCK_MONOTONIC), last = start + (int64_t)(o.seconds * SECOND), at = start;
+    int64_t start = now(CLOCK_MONOTONIC), last = start + (int64_t)(o.seconds * SECOND), at = start, begun = start;
     uint64_t exchanges = 0, most = (uint64_t)(o.rate * o.seconds);
     last_answer = now(CLOCK_REALTIME);
+    if (o.burst > 1) /* as many, however long it takes */
+        last = FOREVER;
     while (at < last + (int64_t)(o.patience * SECOND) && !(ended && at > last) && !(exchanges == most && answered == requests)) {
         int64_t due = exchanges < most ? start + (int64_t)((double)exchanges / o.rate * SECOND) : at + SECOND / 20;
-        while (exchanges < most && due <= at) {
-            begin(exchanges++);
+        while (exchanges < most && due <= at && (o.burst == 1 || answered == requests || at > begun + 2 * SECOND)) {
+            begun = at;
+            for (uint32_t i = 0; i < o.burst && exchanges < most; i++)
+                begin(exchanges++);
             last_sent = now(CLOCK_REALTIME);
             due = start + (int64_t)((double)exchanges / o.rate * SECOND);
         }
         struct timespec wait = {.tv_sec = due > at ? (due - at) / SECOND : 0, .tv_nsec = due > at ? (due - at) % SECOND : 0};
-        if (ppoll(&waiting, 1, &wait, NULL) > 0)
+        if (o.burst > 1) { /* answers are taken all at once, too: whoever is measured meanwhile is not interrupted for each */
+            sleep_until(due > at + SECOND / 1000 ? due : at + SECOND / 1000);
+            receive();
+        } else if (ppoll(&waiting, 1, &wait, NULL) > 0)
             receive();
         at = now(CLOCK_MONOTONIC);
+        if (exchanges == most && last == FOREVER)
+            last = at;
         if (ended && exchanges < most) { /* told to stop: what was sent is still waited for */
             most = exchanges;
             last = at;
@@ -230,7 +256,8 @@ static void print_times(const char *name, struct times *t) {
 static void read_options(int argc, char **argv) {
     static const struct option KNOWN[] = {
         {"from", 1, 0, 'f'}, {"phones", 1, 0, 'n'}, {"to", 1, 0, 't'}, {"port", 1, 0, 'p'}, {"rate", 1, 0, 'r'}, {"seconds", 1, 0, 's'},
-        {"mix", 1, 0, 'm'}, {"agent", 1, 0, 'a'}, {"patience", 1, 0, 'w'}, {"local", 1, 0, 'l'}, {"cpu", 1, 0, 'c'}, {0},
+        {"mix", 1, 0, 'm'}, {"agent", 1, 0, 'a'}, {"patience", 1, 0, 'w'}, {"local", 1, 0, 'l'}, {"cpu", 1, 0, 'c'},
+        {"burst", 1, 0, 'b'}, {0},
     };
     int letter;
     while ((letter = getopt_long(argc, argv, "", KNOWN, NULL)) != -1) {
@@ -246,20 +273,31 @@ static void read_options(int argc, char **argv) {
         case 'l': o.local = atoi(optarg); break;
         case 'w': o.patience = atof(optarg); break;
         case 'c': o.cpu = atoi(optarg); break;
+        case 'b': o.burst = (uint32_t)atoi(optarg); break;
         default: exit(2);
         }
     }
-    if (o.from == NULL || o.to == NULL || o.phones == 0 || o.rate <= 0)
-        die("--from and --to are wanted, and --phones and --rate above 0");
+    if (o.from == NULL || o.to == NULL || o.phones == 0 || o.rate <= 0 || o.burst == 0)
+        die("--from and --to are wanted, and --phones, --rate and --burst above 0");
 }
 
 int main(int argc, char **argv) {
     read_options(argc, argv);
     if (o.cpu >= 0)
         stay_on(o.cpu);
+    if (o.burst > 1)
+        in_one_go();
+    registers = strcmp(o.mix, "register") == 0 || strcmp(o.mix, "again") == 0;
+    started = (uint32_t)(now(CLOCK_REALTIME) / SECOND);
+    nonces = calloc(o.phones, sizeof *nonces);
+    if (nonces == NULL)
+        die("memory for nonces");
     pbx_size = address(o.to, o.port, &pbx);
     if (address(o.from, o.local, &first) != pbx_size)
         die("%s and %s are of two families", o.from, o.to);
+    if (strcmp(o.mix, "again") == 0)
+        for (uint32_t i = 0; i < o.phones; i++)
+            put_nonce(nonces[i], htonl(ntohl(((struct sockaddr_in *)&first)->sin_addr.s_addr) + i));
     fd = udp_socket(pbx.ss_family, 32 * 1024 * 1024);
     struct sockaddr_storage any;
     address(pbx.ss_family == AF_INET ? "0.0.0.0" : "::", 0, &any);

@@ -1,13 +1,18 @@
 /* The lab's fastest PBX: answers SIP over UDP, and keeps nothing.
  *
- *   responder ADDRESS PORT
+ *   responder ADDRESS PORT [WAIT [CPU]]
  *
  * REGISTER without credentials gets a challenge, with them a 200; INVITE a 100, a 180 and a 200; ACK nothing; all others a 200. Answers
  * carry the request's Via, From, To, Call-ID and CSeq, and in X-Arrived when the kernel received it (ns of the wall clock). Until SIGTERM; then prints one
  * line of JSON: what came, by method, and how many datagrams found the socket full.
+ *
+ * With WAIT every phone gets a nonce of its own, as PBXs give them; and above 0 requests are answered in bursts: what comes within so many ms after
+ * the first is answered in one go.
  */
 #define _GNU_SOURCE
 #include "common.h"
+
+#include <poll.h>
 
 enum { LARGEST = 66000, ANSWER = 4096, COPIED = 5 };
 
@@ -18,10 +23,12 @@ struct request {
     int method;
     const char *head, *end;
     int64_t arrived;
+    uint32_t source;
 };
 
 static uint64_t received, counted[METHOD_COUNT], unreadable, answers, unsent;
 static uint32_t lost;
+static int wait_ms, own_nonces;
 
 /* A field of the head with its name and line end, by name; its size, 0 where there is none. */
 static int field(const struct request *r, const char *name, const char **out) {
@@ -81,6 +88,13 @@ static void answer(int fd, struct msghdr *message, const struct request *r, cons
         unsent++;
 }
 
+static void challenge(int fd, struct msghdr *message, const struct request *r) {
+    char text[200], nonce[NONCE];
+    put_nonce(nonce, r->source);
+    snprintf(text, sizeof text, "WWW-Authenticate: Digest realm=\"lab\", nonce=\"%s\", algorithm=MD5\r\n", nonce);
+    answer(fd, message, r, "401 Unauthorized", text);
+}
+
 static void respond(int fd, struct msghdr *message, const struct request *r) {
     const char *found;
     switch (r->method) {
@@ -88,7 +102,7 @@ static void respond(int fd, struct msghdr *message, const struct request *r) {
         break;
     case REGISTER:
         if (field(r, "Authorization", &found) == 0) {
-            answer(fd, message, r, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"lab\", nonce=\"4f2a91c0aa17\", algorithm=MD5\r\n");
+            challenge(fd, message, r);
             break;
         }
         answer(fd, message, r, "200 OK", "Contact: <sip:100@192.168.0.20:5060>;expires=3600\r\n");
@@ -103,6 +117,13 @@ static void respond(int fd, struct msghdr *message, const struct request *r) {
     }
 }
 
+/* Until something has come, and as long again as it takes the others of its burst. */
+static void gather(int fd) {
+    struct pollfd waiting = {.fd = fd, .events = POLLIN};
+    if (poll(&waiting, 1, 100) > 0)
+        sleep_until(now(CLOCK_MONOTONIC) + wait_ms * SECOND / 1000);
+}
+
 static void serve(int fd) {
     static char bytes[LARGEST];
     char control[256];
@@ -113,7 +134,11 @@ static void serve(int fd) {
             .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control,
         };
         struct request r;
-        ssize_t got = recvmsg(fd, &message, 0);
+        ssize_t got = recvmsg(fd, &message, wait_ms != 0 ? MSG_DONTWAIT : 0);
+        if (got < 0 && wait_ms != 0 && errno == EAGAIN) {
+            gather(fd);
+            continue;
+        }
         if (got < 0) {
             if (errno != EAGAIN && errno != EINTR)
                 die("receiving");
@@ -121,6 +146,7 @@ static void serve(int fd) {
         }
         received++;
         r.arrived = received_at(&message, &lost);
+        r.source = own_nonces && from.ss_family == AF_INET ? ((struct sockaddr_in *)&from)->sin_addr.s_addr : 0;
         if (!read_request(bytes, (size_t)got, &r)) {
             unreadable++;
             continue;
@@ -133,8 +159,14 @@ static void serve(int fd) {
 int main(int argc, char **argv) {
     struct sockaddr_storage here;
     struct timeval patience = PATIENCE;
-    if (argc != 3)
-        die("wanted: ADDRESS PORT");
+    if (argc < 3)
+        die("wanted: ADDRESS PORT [WAIT [CPU]]");
+    own_nonces = argc > 3;
+    wait_ms = argc > 3 ? atoi(argv[3]) : 0;
+    if (argc > 4)
+        stay_on(atoi(argv[4]));
+    if (wait_ms != 0)
+        in_one_go();
     socklen_t size = address(argv[1], atoi(argv[2]), &here);
     int fd = udp_socket(here.ss_family, 32 * 1024 * 1024);
     if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0 || bind(fd, (struct sockaddr *)&here, size) < 0)

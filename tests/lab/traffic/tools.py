@@ -18,7 +18,7 @@ from tests.lab.network import Namespace, wait_for
 FOLDER = Path(__file__).parent
 BUILT = REPOSITORY / "build" / "traffic"
 STRICT = "-std=gnu11 -O2 -Wall -Wextra -Wconversion -Wshadow -Werror"
-LIBRARIES = {"acceptall": ["-lnetfilter_queue", "-lnfnetlink"]}
+LIBRARIES = {name: ["-lnetfilter_queue", "-lnfnetlink"] for name in ("acceptall", "floor")}
 
 
 @functools.cache
