@@ -43,7 +43,9 @@ def extensions() -> list[Extension]:
     """One extension for each such file below `sipsensor/`, named by its path, in a stable order."""
     found = []
     tree = ROOT / "sipsensor"
-    typed = [source for source in tree.rglob("*.py") if source.name != "__init__.py" and source.with_suffix(".pxd").exists()]
+    typed = [
+        source for source in tree.rglob("*.py") if source.name != "__init__.py" and source.with_suffix(".pxd").exists()
+    ]
     for source in sorted([*tree.rglob("*.pyx"), *typed]):
         relative = source.relative_to(ROOT)
         found.append(
@@ -63,14 +65,22 @@ class BuildExtensions(build_ext):
 
     def build_extensions(self) -> None:
         """Compile; the C files go below `build/`, so that the tree holds sources alone."""
-        generated = cythonize(
-            self.extensions,
-            # The coverage plugin looks for the C file beside its source.
-            build_dir=None if COVERAGE else "build/cython",
-            # Annotations of Python modules are for mypy: C types stand in their `.pxd` files alone.
-            compiler_directives={"language_level": 3, "linetrace": COVERAGE, "annotation_typing": False},
-            quiet=True,
-        )
+        generated = []
+        for suffix in (".pyx", ".py"):
+            generated += cythonize(
+                [extension for extension in self.extensions if extension.sources[0].endswith(suffix)],
+                # The coverage plugin looks for the C file beside its source.
+                build_dir=None if COVERAGE else "build/cython",
+                compiler_directives={
+                    "language_level": 3,
+                    "linetrace": COVERAGE,
+                    # Annotations are for mypy: the C types of Python modules stand in their `.pxd` files alone.
+                    "annotation_typing": False,
+                    # Python modules were written for a None that raises.
+                    "nonecheck": suffix == ".py",
+                },
+                quiet=True,
+            )
         by_name = {extension.name: extension for extension in generated}
         for extension in self.extensions:
             vars(extension).update(vars(by_name[extension.name]))

@@ -20,7 +20,7 @@ cdef int _FORGED, _INBOUND, _INWARD, _TCP
 
 cdef class Engine:
     cdef readonly object examiner
-    cdef readonly Assembler assembler
+    cdef public Assembler assembler
     cdef readonly object streams
     cdef public Tracker tracker
     cdef readonly tuple detectors

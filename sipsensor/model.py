@@ -380,9 +380,9 @@ class Decision:
         effect: Verdict | None = None,
     ) -> None:
         self.begin(verdict, reason, observation)
-        self.rule = rule
-        self.alerts = alerts
-        self.cuts = cuts
+        self.rule: Rule | None = rule
+        self.alerts: tuple[Alert, ...] = alerts
+        self.cuts: tuple[Cut, ...] = cuts
         if effect is not None:
             self.effect = effect
 
@@ -391,9 +391,8 @@ class Decision:
         self.verdict = self.effect = verdict
         self.reason = reason
         self.observation = observation
-        self.rule: Rule | None = None
-        self.alerts: tuple[Alert, ...] = ()
-        self.cuts: tuple[Cut, ...] = ()
+        self.rule = None
+        self.alerts = self.cuts = ()
         self.grants: tuple[Grant, ...] = ()
         self.uncuts: tuple[Cut, ...] = ()
         """Cuts that ended with this packet, because the PBX accepted whom they were for; ``until`` is now."""

@@ -9,7 +9,8 @@ from sipsensor.decide.policy import Policy
 from sipsensor.detect.base import Detector
 from sipsensor.engine import Engine
 from sipsensor.fastpath import examine
-from sipsensor.model import Alert, Decision, Observation
+from sipsensor.model import Alert, Decision, Observation, Reason, Rule
+from sipsensor.protocols.base import View
 from sipsensor.reassembly.assembler import Assembler
 from sipsensor.track.tracker import Tracker
 
@@ -40,50 +41,71 @@ class Witness:
         return cast("Detector", _WatchedDetector(self, detector))
 
     def watch(self, engine: Engine) -> None:
-        """Keep everything from here on."""
+        """Keep everything from here on: rooms that tell take the place of those of the engine, with their state."""
         self.watching = True
-        engine.assembler = cast("Assembler", _Watched(engine.assembler, assemble=self._assembled))
-        engine.tracker = cast("Tracker", _Watched(engine.tracker, track=self._tracked))
-        engine.policy = cast(
-            "Policy", _Watched(engine.policy, **dict.fromkeys(("decide", "drop", "exempt", "spare"), self._decided))
-        )
+        engine.assembler = _Assembler(self, engine.assembler)
+        engine.tracker = _Tracker(self, engine.tracker)
+        engine.policy = _Policy(self, engine.policy)
         engine.report_error = self._failed
 
-    def _assembled(self, pieces: Sequence[examine.Examined], *_: object) -> None:
-        self.pieces.extend(pieces)
-
-    def _tracked(self, observation: Observation, message: Any, examined: examine.Examined) -> None:  # noqa: ANN401
-        self.messages.append(Seen(message, examined, observation))
-
-    def _decided(self, decision: Decision, *_: object) -> None:
+    def decided(self, decision: Decision) -> Decision:
+        """Note what was said of the last message."""
         if self.messages:
             self.messages[-1].decision = decision
+        return decision
 
     def _failed(self, _examined: examine.Examined, error: BaseException) -> None:
         self.error = error
 
 
-class _Watched:
-    """Any room of the engine; ``watched`` names the calls whose result somebody wants to hear, before their
-    arguments.
-    """
+class _Assembler(Assembler):
+    def __init__(self, witness: Witness, room: Assembler) -> None:
+        super().__init__(room.examiner, room.fragments, room.streams)
+        self._witness = witness
 
-    def __init__(self, room: Any, **watched: Any) -> None:  # noqa: ANN401
-        self._room = room
-        self._watched = watched
+    def is_alone(self, examined: examine.Examined) -> bool:  # noqa: ARG002 - every packet is assembled, so that it is told
+        return False
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        found = getattr(self._room, name)
-        tell = self._watched.get(name)
-        if tell is None:
-            return found
+    def assemble(self, examined: examine.Examined) -> Sequence[examine.Examined] | None:
+        pieces = super().assemble(examined)
+        self._witness.pieces.extend(pieces or ())
+        return pieces
 
-        def call(*arguments: Any) -> Any:  # noqa: ANN401
-            result = found(*arguments)
-            tell(result, *arguments)
-            return result
 
-        return call
+class _Tracker(Tracker):
+    def __init__(self, witness: Witness, room: Tracker) -> None:
+        parts = (room.transactions, room.challenges, room.standings, room.ends, room.dialogs, room.connections)
+        super().__init__(room.directions, *parts, room.replies)
+        self._witness = witness
+
+    def track(self, message: View, examined: examine.Examined) -> Observation:
+        observation = super().track(message, examined)
+        self._witness.messages.append(Seen(message, examined, observation))
+        return observation
+
+
+class _Policy(Policy):
+    def __init__(self, witness: Witness, room: Policy) -> None:
+        super().__init__(room.mode, room.trust, room.actions)
+        self._witness = witness
+
+    def decide(self, observation: Observation, alerts: Sequence[Alert], tipped: Alert | None = None) -> Decision:
+        return self._witness.decided(super().decide(observation, alerts, tipped))
+
+    def drop(
+        self,
+        reason: Reason,
+        rule: Rule | None = None,
+        alerts: tuple[Alert, ...] = (),
+        observation: Observation | None = None,
+    ) -> Decision:
+        return self._witness.decided(super().drop(reason, rule, alerts, observation))
+
+    def exempt(self, observation: Observation) -> Decision:
+        return self._witness.decided(super().exempt(observation))
+
+    def spare(self, decision: Decision) -> Decision:
+        return self._witness.decided(super().spare(decision))
 
 
 class _WatchedDetector:

@@ -181,6 +181,8 @@ def render() -> str:
         settings = defaults().detectors[kind.name]
         # Rules of the scanner are data and have a page of their own.
         rules = vars(kind).get("rules", ())
+        # Those of the scanner are its signatures', which an instance knows.
+        rules = rules if isinstance(rules, tuple) else ()
         lines += _detector(kind, ABOUT[kind.name], settings, rules)
     return "\n".join(lines).rstrip() + "\n"
 

@@ -230,7 +230,8 @@ def _ranges(settings: Any, prefix: str) -> Iterator[Fault]:  # noqa: ANN401
 def _within(number: Any, low: int | None, high: int | None, key: str) -> Iterator[Fault]:  # noqa: ANN401
     if not isinstance(number, int | float) or isinstance(number, bool):
         return
-    if (low is not None and number < low) or (high is not None and number > high):
+    # Put so that it holds for what is no number, too: TOML has nan.
+    if not ((low is None or number >= low) and (high is None or number <= high)):
         bounds = f"from {low} to {high}" if high is not None else f"of at least {low}"
         yield Fault(key, f"{number} is out of range", f"choose a number {bounds}")
 

@@ -162,6 +162,14 @@ class QueueSettings:
         QueueRules.AUTO,
         'who makes the rules: "auto" tries nftables for the queueing ones, then iptables; "none": you do',
     )
+    governor: float = setting(
+        0.6,
+        "how much of a processor core strangers may cost; above it their loudest sources, then all of them, are shed unjudged, "
+        "as on_full says; 0: no limit",
+        "share of a core",
+        low=0,
+        high=1,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +179,7 @@ class FailureSettings:
     on_error: Pair = setting((Fallback.DROP, Fallback.ACCEPT), "the engine failed on a packet")
     on_full: Pair = setting(
         (Fallback.DROP, Fallback.ACCEPT),
-        "the queue is full, or the kernel shows a part of the packet (observe: accept)",
+        "the queue is full, the governor sheds the packet, or the kernel shows a part of it (observe: accept)",
     )
     on_death: Pair = setting((Fallback.ACCEPT, Fallback.ACCEPT), "the sensor is not running")
 

@@ -301,11 +301,9 @@ class Ledger:
 
     def _source_in_force(self, observation: Observation, now: int) -> Rule | None:
         for scope in (_SOURCE, _NETWORK):
-            key = _key(scope, observation)
-            if self.table.holds(key, now):
-                held = Held(*self.table.get(key, now))
-                if now < held.until:
-                    return self.rules.get(held.rule, MANY)
+            held = self._held(_key(scope, observation), now)
+            if held is not None and now < held.until:
+                return self.rules.get(held.rule, MANY)
         return None
 
     def is_offender(self, observation: Observation) -> bool:
@@ -337,7 +335,8 @@ class Ledger:
         return self.ladder.seconds(held.times - 1) * NANOSECONDS
 
     def _held(self, key: int, now: int) -> Held | None:
-        return Held(*self.table.get(key, now)) if self.table.holds(key, now) else None
+        numbers = self.table.get(key, now) if self.table.holds(key, now) else None
+        return Held(*numbers) if numbers is not None else None
 
     def _put(self, key: int, now: int, held: Held) -> None:
         self.table.put(key, now, held.until + self.ladder.memory * NANOSECONDS, held)

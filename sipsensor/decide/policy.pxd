@@ -9,7 +9,7 @@ from sipsensor.model cimport Decision, Observation
 cdef class Policy:
     cdef public object mode
     cdef public Trust trust
-    cdef dict _actions
+    cdef readonly dict actions
 
     cpdef object action_of(self, rule)
     cpdef Decision decide(self, Observation observation, object alerts, object tipped=*)

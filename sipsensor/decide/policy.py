@@ -26,11 +26,11 @@ class Policy:
     def __init__(self, mode: Mode, trust: Trust, actions: Mapping[str, Action] | None = None) -> None:
         self.mode = mode
         self.trust = trust
-        self._actions = dict(actions or {})
+        self.actions = dict(actions or {})
 
     def action_of(self, rule: Rule) -> Action:
         """What this rule does here."""
-        return self._actions.get(rule.slug, rule.action)
+        return self.actions.get(rule.slug, rule.action)
 
     def decide(self, observation: Observation, alerts: Sequence[Alert], tipped: Alert | None = None) -> Decision:
         """The decision on one message. ``tipped`` is an alert that drops though its rule alone would not: its score is reached."""

@@ -123,18 +123,8 @@ class GuessingSettings:
 
 def _rule(number: int, slug: str, name: str, *, action: Action = Action.DROP, spoofable: bool = False) -> Rule:
     severity = 1 if action is Action.ALERT else 2
-    return Rule(
-        number,
-        slug,
-        name,
-        Family.GUESSING,
-        severity,
-        Confidence.MEDIUM,
-        action,
-        Reason.ACCOUNT,
-        detector="guessing",
-        spoofable=spoofable,
-    )
+    what = (Family.GUESSING, severity, Confidence.MEDIUM, action, Reason.ACCOUNT)
+    return Rule(number, slug, name, *what, detector="guessing", spoofable=spoofable)
 
 
 ACCOUNT = _rule(5004, "guessing.account.source", "Guessing the password of one account")
@@ -146,8 +136,9 @@ SUCCESS = _rule(
     5204, "guessing.account.success", "A password was right after many that were wrong", action=Action.ALERT
 )
 
-_OUTBOUND, _OWN = int(Direction.OUTBOUND), int(Proof.OWN)
-_ACCEPTED, _REFUSED = int(Outcome.ACCEPTED), int(Outcome.REFUSED)
+_OUTBOUND, _OWN, _ACCEPTED, _REFUSED = (
+    int(word) for word in (Direction.OUTBOUND, Proof.OWN, Outcome.ACCEPTED, Outcome.REFUSED)
+)
 _CALL_SALT, _OTHER_SALT, _OWN_SALT = 0x11, 0x22, 0x44
 _REFUSALS = Limit(64, 86400)
 """How many refusals are remembered, and for how long."""

@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint32_t
 
 from sipsensor.fastpath.cursor cimport Cursor
 from sipsensor.fastpath.sip cimport Head
@@ -11,6 +11,9 @@ cdef struct Automaton:
     int field
     uint8_t form
     uint8_t anchored            # no literal may start behind the field's first byte: stop at the first miss
+    uint8_t few_stops           # `stops` are all bytes that may leave the first state (repeated where there are less than four)
+    uint8_t stops[4]
+    int16_t owner               # the header whose repetition repeats the field, or -1
     uint16_t classes
     uint8_t class_of[256]
     uint8_t plain[256]          # PLAIN: stands for itself; IDLE: and leaves the first state where it is; 0: the form decides

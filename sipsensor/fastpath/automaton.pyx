@@ -6,13 +6,13 @@ space, quoted pairs and escapes mean is the form's business (`normal.pxd`). Read
 searched at each occurrence: which of them a stack reads differs.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport int16_t, int32_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free
 
 
-from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at
+from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, find_any
 from sipsensor.fastpath.fields cimport next_repeat, owner_of, read_repeat
-from sipsensor.fastpath.names cimport F_COUNT, FIRST_HEADER_FIELD
+from sipsensor.fastpath.names cimport F_COUNT, FIRST_HEADER_FIELD, H_AUTHORIZATION, H_PROXY_AUTHORIZATION
 from sipsensor.fastpath.normal cimport FORM_QUOTED, FORM_RAW, FORM_URI, form_of, take
 from sipsensor.fastpath.sip cimport Head
 
@@ -77,7 +77,7 @@ def _step(children, failure, state, symbol):
 
 cdef int build_automaton(Automaton *automaton, int field, bint raw, bint cased, entries) except -1:
     """Fill the automaton from (literal, at start, at end, output) entries; returns its number of states. Raises ValueError for an empty literal."""
-    cdef int byte
+    cdef int byte, i
     pairs = [(_symbols(text, start, end, cased), output) for text, start, end, output in entries]
     children, failure, reports = _trie(pairs)
     used = sorted({symbol for symbols, _ in pairs for symbol in symbols if symbol < 256})
@@ -88,12 +88,23 @@ cdef int build_automaton(Automaton *automaton, int field, bint raw, bint cased, 
     automaton.form = FORM_RAW if raw else <uint8_t> form_of(field)
     automaton.anchored = all(symbols[0] == _BEGIN for symbols, _ in pairs)
     automaton.classes = <unsigned short> (len(used) + 3)
+    automaton.owner = <int16_t> (owner_of(field) if field < FIRST_HEADER_FIELD else -1)
+    stops = []
     for byte in range(256):
         folded = byte if cased or not 65 <= byte <= 90 else byte + 32
         automaton.class_of[byte] = <uint8_t> class_of.get(folded, 0)
         # A blank, an escape's percent sign and a quoted pair's backslash may stand for another byte.
         special = byte in b" \t\r\n" or (automaton.form == FORM_URI and byte == 0x25) or (automaton.form == FORM_QUOTED and byte == 0x5C)
         automaton.plain[byte] = 0 if special else PLAIN if folded in children[0] else IDLE
+        if byte in b" \t\r\n" and automaton.form != FORM_RAW:
+            leaves_root = 0x20 in children[0]
+        else:
+            leaves_root = special and automaton.form != FORM_RAW or folded in children[0]
+        if leaves_root:
+            stops.append(byte)
+    automaton.few_stops = 0 < len(stops) <= 4
+    for i in range(4 if automaton.few_stops else 0):
+        automaton.stops[i] = stops[min(i, len(stops) - 1)]
     table = []
     for state in range(len(children)):
         table += [_step(children, failure, state, symbol) for symbol in (-1, _BEGIN, _END, *used)]
@@ -131,11 +142,14 @@ cdef void _run(Automaton *a, Cursor c, Span span, Findings *found) noexcept nogi
         if state == 0:
             if a.anchored:
                 return
-            while byte >= 0 and a.plain[byte] == IDLE:
-                i += 1
-                byte = at(c, i) if i < span.end else -1
-            if byte < 0:
+            if a.few_stops:
+                i = find_any(c, i, span.end, a.stops[0], a.stops[1], a.stops[2], a.stops[3])
+            else:
+                while i < span.end and a.plain[at(c, i)] == IDLE:
+                    i += 1
+            if i >= span.end:
                 break
+            byte = at(c, i)
         if a.plain[byte]:
             i += 1
         else:
@@ -148,7 +162,7 @@ cdef void _run(Automaton *a, Cursor c, Span span, Findings *found) noexcept nogi
 
 cdef void run_on_field(Automaton *a, Cursor c, Head *h, Findings *found) noexcept nogil:
     """Search every occurrence of the automaton's field; what is found goes into `found`, whose leaves must be NO before the first run."""
-    cdef int number, i, owner
+    cdef int number, i
     if a.field >= FIRST_HEADER_FIELD:
         number = a.field - FIRST_HEADER_FIELD
         if h.seen[number] == 1:
@@ -160,9 +174,8 @@ cdef void run_on_field(Automaton *a, Cursor c, Head *h, Findings *found) noexcep
         return
     if h.fields[a.field].start != ABSENT:
         _run(a, c, h.fields[a.field], found)
-    owner = owner_of(a.field)
-    if owner >= 0:
-        _run_on_repeats(a, owner, c, h, found)
+    if a.owner >= 0 and h.seen[a.owner] + (h.seen[H_PROXY_AUTHORIZATION] if a.owner == H_AUTHORIZATION else 0) > 1:
+        _run_on_repeats(a, a.owner, c, h, found)
 
 
 cdef void _run_on_repeats(Automaton *a, int owner, Cursor c, Head *h, Findings *found) noexcept nogil:

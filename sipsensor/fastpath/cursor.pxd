@@ -33,38 +33,81 @@ cdef extern from *:
     #include <emmintrin.h>
     #endif
 
-    /* Offset of the first byte below 0x20 among `size` bytes, or `size`. Reads nothing beyond them. */
-    static inline uint32_t control_offset(const uint8_t *p, uint32_t size) {
-        uint32_t i = 0;
+    /* Searches of the `size` bytes at `p`, of which `room` (at least `size`) may be read: sixteen at a time as long as those are there, so that a
+       short span inside a longer packet takes one step. All answer the offset, or `size`. */
     #if defined(__SSE2__)
-        const __m128i limit = _mm_set1_epi8(0x1F);
-        for (; size - i >= 16; i += 16) {
-            __m128i block = _mm_loadu_si128((const __m128i *) (p + i));
-            int found = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(block, limit), block));
-            if (found) return i + (uint32_t) __builtin_ctz((unsigned) found);
+    #define SIXTEEN_AT_A_TIME(found_in)                                                     \\
+        for (; i < size && room - i >= 16; i += 16) {                                       \\
+            const __m128i block = _mm_loadu_si128((const __m128i *) (p + i));               \\
+            const unsigned found = (unsigned) _mm_movemask_epi8(found_in);                  \\
+            if (found) {                                                                    \\
+                i += (uint32_t) __builtin_ctz(found);                                       \\
+                return i < size ? i : size;                                                 \\
+            }                                                                               \\
         }
+    #define IS(byte) _mm_cmpeq_epi8(block, _mm_set1_epi8((char) (byte)))
+    #define AT_MOST(value, bound) _mm_cmpeq_epi8(_mm_min_epu8(value, _mm_set1_epi8(bound)), value)
+    #else
+    #define SIXTEEN_AT_A_TIME(found_in)
     #endif
+
+    /* The first byte below 0x20. */
+    static inline uint32_t control_offset(const uint8_t *p, uint32_t size, uint32_t room) {
+        uint32_t i = 0;
+        SIXTEEN_AT_A_TIME(AT_MOST(block, 0x1F))
         while (i < size && p[i] >= 0x20) i++;
-        return i;
+        return i < size ? i : size;
     }
 
-    /* Offset of the first `byte` among `size` bytes, or `size`. Reads nothing beyond them. */
-    static inline uint32_t byte_offset(const uint8_t *p, uint32_t size, uint8_t byte) {
+    /* The first `byte`. */
+    static inline uint32_t byte_offset(const uint8_t *p, uint32_t size, uint32_t room, uint8_t byte) {
+        uint32_t i = 0;
+        SIXTEEN_AT_A_TIME(IS(byte))
+        while (i < size && p[i] != byte) i++;
+        return i < size ? i : size;
+    }
+
+    /* The first of four bytes, some of which may be equal. */
+    static inline uint32_t any_offset(const uint8_t *p, uint32_t size, uint32_t room, uint8_t a, uint8_t b, uint8_t c, uint8_t d) {
+        uint32_t i = 0;
+        SIXTEEN_AT_A_TIME(_mm_or_si128(_mm_or_si128(IS(a), IS(b)), _mm_or_si128(IS(c), IS(d))))
+        while (i < size && p[i] != a && p[i] != b && p[i] != c && p[i] != d) i++;
+        return i < size ? i : size;
+    }
+
+    /* The first byte up to 0x20, or of three others. */
+    static inline uint32_t low_offset(const uint8_t *p, uint32_t size, uint32_t room, uint8_t a, uint8_t b, uint8_t c) {
+        uint32_t i = 0;
+        SIXTEEN_AT_A_TIME(_mm_or_si128(_mm_or_si128(IS(a), IS(b)), _mm_or_si128(IS(c), AT_MOST(block, 0x20))))
+        while (i < size && p[i] > 0x20 && p[i] != a && p[i] != b && p[i] != c) i++;
+        return i < size ? i : size;
+    }
+
+    /* The first byte that is no ASCII letter, digit or hyphen. */
+    static inline uint32_t word_offset(const uint8_t *p, uint32_t size, uint32_t room) {
         uint32_t i = 0;
     #if defined(__SSE2__)
-        const __m128i wanted = _mm_set1_epi8((char) byte);
-        for (; size - i >= 16; i += 16) {
-            __m128i block = _mm_loadu_si128((const __m128i *) (p + i));
-            int found = _mm_movemask_epi8(_mm_cmpeq_epi8(block, wanted));
-            if (found) return i + (uint32_t) __builtin_ctz((unsigned) found);
+        for (; i < size && room - i >= 16; i += 16) {
+            const __m128i block = _mm_loadu_si128((const __m128i *) (p + i));
+            const __m128i letter = _mm_sub_epi8(_mm_or_si128(block, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+            const __m128i digit = _mm_sub_epi8(block, _mm_set1_epi8('0'));
+            const __m128i in = _mm_or_si128(_mm_or_si128(AT_MOST(letter, 25), AT_MOST(digit, 9)), IS('-'));
+            const unsigned out = (unsigned) _mm_movemask_epi8(in) ^ 0xFFFF;
+            if (out) {
+                i += (uint32_t) __builtin_ctz(out);
+                return i < size ? i : size;
+            }
         }
     #endif
-        while (i < size && p[i] != byte) i++;
-        return i;
+        while (i < size && ((uint8_t) ((p[i] | 0x20) - 'a') < 26 || (uint8_t) (p[i] - '0') < 10 || p[i] == '-')) i++;
+        return i < size ? i : size;
     }
     """
-    uint32_t control_offset(const uint8_t *p, uint32_t size) noexcept nogil
-    uint32_t byte_offset(const uint8_t *p, uint32_t size, uint8_t byte) noexcept nogil
+    uint32_t control_offset(const uint8_t *p, uint32_t size, uint32_t room) noexcept nogil
+    uint32_t byte_offset(const uint8_t *p, uint32_t size, uint32_t room, uint8_t byte) noexcept nogil
+    uint32_t any_offset(const uint8_t *p, uint32_t size, uint32_t room, uint8_t a, uint8_t b, uint8_t c, uint8_t d) noexcept nogil
+    uint32_t low_offset(const uint8_t *p, uint32_t size, uint32_t room, uint8_t a, uint8_t b, uint8_t c) noexcept nogil
+    uint32_t word_offset(const uint8_t *p, uint32_t size, uint32_t room) noexcept nogil
 
 
 cdef inline Cursor cursor_over(const void *data, size_t size) noexcept nogil:
@@ -126,9 +169,27 @@ cdef inline int64_t host32(Cursor c, uint32_t i) noexcept nogil:
 cdef inline uint64_t word64(Cursor c, uint32_t i) noexcept nogil:
     """Eight bytes in this machine's order; what lies past the end reads as zero bytes."""
     cdef uint64_t value = 0
-    if i < c.size:
-        memcpy(&value, c.data + i, 8 if c.size - i >= 8 else c.size - i)
+    if i >= c.size:
+        return 0
+    if c.size - i >= 8:
+        memcpy(&value, c.data + i, 8)       # of a length that the compiler knows: one load
+    else:
+        memcpy(&value, c.data + i, c.size - i)
     return value
+
+
+cdef inline uint64_t few64(Cursor c, uint32_t i, uint32_t count) noexcept nogil:
+    """The first `count` (0 to 8, more counts as 8) bytes of `word64`, the rest zero."""
+    cdef uint64_t value = word64(c, i)
+    return value if count >= 8 else value & ((<uint64_t> 1 << 8 * count) - 1)
+
+
+cdef inline uint64_t lower64(uint64_t word) noexcept nogil:
+    """Eight bytes with ASCII letters in lower case, as `lower` makes them."""
+    cdef uint64_t seven = word & <uint64_t> 0x7F7F7F7F7F7F7F7F
+    cdef uint64_t from_a = seven + <uint64_t> 0x3F3F3F3F3F3F3F3F        # bit 7: at least "A"
+    cdef uint64_t above_z = seven + <uint64_t> 0x2525252525252525       # bit 7: above "Z"
+    return word | ((from_a ^ above_z) & ~word & <uint64_t> 0x8080808080808080) >> 2
 
 
 cdef inline uint64_t folded64(Cursor c, uint32_t i, uint32_t count) noexcept nogil:
@@ -159,17 +220,41 @@ cdef inline uint32_t find(Cursor c, uint32_t start, uint32_t end, uint8_t byte) 
 
 
 cdef inline uint32_t next_control(Cursor c, uint32_t start, uint32_t end) noexcept nogil:
-    """Index of the first byte below 0x20 in [start, end), or `end`. Sixteen bytes at a time: the scan of a head spends most here."""
+    """Index of the first byte below 0x20 in [start, end), or `end`. As those below, sixteen bytes at a time: a scan spends most here."""
     if end > c.size:
         end = c.size
-    return start + control_offset(c.data + start, end - start) if start < end else end
+    return start + control_offset(c.data + start, end - start, c.size - start) if start < end else end
 
 
 cdef inline uint32_t find_near(Cursor c, uint32_t start, uint32_t end, uint8_t byte) noexcept nogil:
-    """As `find`, for a byte that is expected within the next few: no call, sixteen bytes at a time."""
+    """As `find`, for a byte that is expected within the next few: no call."""
     if end > c.size:
         end = c.size
-    return start + byte_offset(c.data + start, end - start, byte) if start < end else end
+    return start + byte_offset(c.data + start, end - start, c.size - start, byte) if start < end else end
+
+
+cdef inline uint32_t find_any(Cursor c, uint32_t start, uint32_t end, uint8_t a, uint8_t b, uint8_t d, uint8_t e) noexcept nogil:
+    """Index of the first of four bytes (some may be equal) in [start, end), or `end`."""
+    if end > c.size:
+        end = c.size
+    return start + any_offset(c.data + start, end - start, c.size - start, a, b, d, e) if start < end else end
+
+
+cdef inline uint32_t find_blank_or(Cursor c, uint32_t start, uint32_t end, uint8_t a, uint8_t b, uint8_t d) noexcept nogil:
+    """Index of the first SP, HTAB, CR, LF or one of three bytes in [start, end), or `end`."""
+    if end > c.size:
+        end = c.size
+    while start < end:
+        start += low_offset(c.data + start, end - start, c.size - start, a, b, d)
+        if start >= end or is_blank(c.data[start]) or c.data[start] == a or c.data[start] == b or c.data[start] == d:
+            return start
+        start += 1
+    return end
+
+
+cdef inline uint32_t end_of_word(Cursor c, uint32_t start) noexcept nogil:
+    """Index of the first byte from `start` that is no letter, digit or hyphen, or the size."""
+    return start + word_offset(c.data + start, c.size - start, c.size - start) if start < c.size else c.size
 
 
 cdef inline uint8_t lower(int byte) noexcept nogil:
@@ -194,7 +279,7 @@ cdef inline bint is_space(int byte) noexcept nogil:
 
 cdef inline bint is_blank(int byte) noexcept nogil:
     """SP, HTAB, CR or LF: white space inside a folded value."""
-    return byte == 0x20 or byte == 0x09 or byte == 0x0D or byte == 0x0A
+    return <unsigned int> byte <= 0x20 and (<uint64_t> 0x100002600 >> byte) & 1
 
 
 cdef inline bint is_digit(int byte) noexcept nogil:

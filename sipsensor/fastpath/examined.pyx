@@ -13,12 +13,13 @@ from sipsensor.fastpath import names
 
 from ipaddress import IPv6Address as _IPv6Address
 
-from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, find, part, same_nocase
+from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, part
+from sipsensor.fastpath.credentials cimport credentials_key, plain_username, words_in
 from sipsensor.fastpath.decode cimport DEC_FRAGMENT, Decoded
 from sipsensor.fastpath.fields cimport next_repeat, owner_of, read_credentials, read_repeat
 from sipsensor.fastpath.keys cimport account_key, both_key, end_key, normal_key, source_key, source_port_key, text_key, transaction_key
 
-from sipsensor.fastpath.names cimport F_AUTH_NONCE, F_AUTH_USERNAME, F_COUNT, H_AUTHORIZATION, H_PROXY_AUTHORIZATION, FIRST_HEADER_FIELD, HEADERS_MAX
+from sipsensor.fastpath.names cimport F_AUTH_NONCE, F_COUNT, FIRST_HEADER_FIELD, HEADERS_MAX
 from sipsensor.fastpath.normal cimport FORM_RAW, form_of, take
 from sipsensor.fastpath.sip cimport (
     A_BARE_CR, CON_REQUEST, CON_RESPONSE, DIALECT_LF_LINE_END, LINES_MAX, Head, Header, scan,
@@ -51,24 +52,6 @@ cdef str _address_text(const uint8_t *address, int version):
     if version == 4:
         return f"{address[12]}.{address[13]}.{address[14]}.{address[15]}"
     return str(_IPv6Address(PyBytes_FromStringAndSize(<const char *> address, 16))) if version == 6 else ""
-
-
-cdef int words_in(Cursor c, Span span, Cursor word, bint one) noexcept:
-    """How often the span holds that word, which is in lower case, in whatever case; `one`: whether it does."""
-    cdef Span here
-    cdef int first = at(word, 0), case, found = 0
-    for case in range(2):
-        if case and not 0x61 <= first <= 0x7A:
-            break
-        here.start = find(c, span.start, span.end, <uint8_t> (first - 0x20 if case else first))
-        while here.start < span.end:
-            here.end = here.start + word.size
-            if here.end <= span.end and same_nocase(c, here, word):
-                found += 1
-                if one:
-                    return found
-            here.start = find(c, here.start + 1, span.end, <uint8_t> (first - 0x20 if case else first))
-    return found
 
 
 cdef class Examined:
@@ -251,44 +234,12 @@ cdef class Examined:
         return words_in(c, span, sought, True) > 0
 
     cpdef uint64_t plain_username(self) noexcept:
-        """Key of the username of the one set of credentials, where no stack reads that otherwise; 0 where one may, or there are several.
-
-        One line, "username" in it once, no escaped quote, and in the name nothing that ends it elsewhere.
-        """
-        cdef Head *head = &self.facts.head
-        cdef Cursor c
-        cdef Span line, user = head.fields[F_AUTH_USERNAME]
-        cdef uint32_t i
-        cdef int byte
-        if head.content < CON_REQUEST or head.anomalies >> A_BARE_CR & 1 or head.line_count == 0 or user.start == ABSENT:
-            return 0
-        if head.seen[H_AUTHORIZATION] + head.seen[H_PROXY_AUTHORIZATION] != 1:
-            return 0
-        line = head.lines[head.first[H_AUTHORIZATION if head.seen[H_AUTHORIZATION] else H_PROXY_AUTHORIZATION]].value
-        c = self.message()
-        for i in range(user.start, user.end):
-            byte = at(c, i)
-            if byte == 0x3D or byte == 0x22 or byte == 0x40 or byte == 0x5C:    # = " @ \
-                return 0
-        if words_in(c, line, cursor_over(b'\\"', 2), True) or words_in(c, line, cursor_over(b"username", 8), False) != 1:
-            return 0
-        return normal_key(c, user, form_of(F_AUTH_USERNAME), self.facts.k0, self.facts.k1)
+        """See `credentials`."""
+        return plain_username(self.message(), &self.facts.head, self.facts.k0, self.facts.k1)
 
     cpdef uint64_t credentials_key(self) noexcept:
-        """One key of all credentials as they were sent, line by line; 0 where there are none."""
-        cdef Head *head = &self.facts.head
-        cdef Cursor text, c = self.message()
-        cdef Span line
-        cdef uint64_t found = 0
-        cdef int i
-        if head.content < CON_REQUEST:
-            return 0
-        for i in range(head.line_count):
-            if head.lines[i].number == H_AUTHORIZATION or head.lines[i].number == H_PROXY_AUTHORIZATION:
-                line = head.lines[i].value
-                text = part(c, line.start, line.end - line.start)
-                found = fold(found, text_key(text.data, text.size, self.facts.k0, self.facts.k1))
-        return found
+        """See `credentials`."""
+        return credentials_key(self.message(), &self.facts.head, self.facts.k0, self.facts.k1)
 
     cdef Span _alone(self, int field) noexcept:
         """Where the field's one value stands, for which no list need be made; nowhere, where there is none, or there may be several."""

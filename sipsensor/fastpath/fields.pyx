@@ -9,7 +9,10 @@ first element is read.
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
-from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, cursor_over, find, find_near, is_blank, is_digit, next_control, same_nocase, trim
+from sipsensor.fastpath.cursor cimport (
+    ABSENT, Cursor, Span, at, cursor_over, end_of_word, find_any, find_blank_or, find_near, folded64, is_blank, is_digit, next_control,
+    same_nocase, trim,
+)
 from sipsensor.fastpath.names cimport (
     F_AUTH_NC, F_AUTH_NONCE, F_AUTH_QOP, F_AUTH_REALM, F_AUTH_RESPONSE, F_AUTH_SCHEME, F_AUTH_URI, F_AUTH_USERNAME, F_CONTACT_DISPLAY,
     F_CONTACT_TAG, F_FROM_DISPLAY, F_FROM_TAG, F_SDP_MEDIA, F_SDP_ORIGIN, F_SDP_SESSION, F_TO_DISPLAY, F_TO_TAG, F_VIA_BRANCH, F_VIA_HOST,
@@ -26,7 +29,8 @@ cdef inline uint32_t _skip_blank(Cursor c, uint32_t i, uint32_t end) noexcept no
 
 
 cdef inline bint _is(Cursor c, Span span, const char *text, uint32_t size) noexcept nogil:
-    return span.end - span.start == size and same_nocase(c, span, cursor_over(text, size))
+    """The span is `text`, 1 to 8 letters, in any case."""
+    return span.end - span.start == size and folded64(c, span.start, size) == folded64(cursor_over(text, size), 0, size)
 
 
 cdef inline uint32_t _end_of_quoted(Cursor c, uint32_t i, uint32_t end) noexcept nogil:
@@ -50,20 +54,13 @@ cdef uint32_t _next_parameter(Cursor c, uint32_t i, uint32_t end, Span *name, Sp
     """Read `; name [= value]` at `i` or, over what does not belong there, behind it. Returns where the next one starts; `end` when there is
     none, with an empty name."""
     cdef uint32_t start
-    cdef int byte
     name.start = name.end = end
     value.start = value.end = end
-    while i < end and at(c, i) != 0x3B and at(c, i) != 0x2C:
-        i += 1
+    i = find_any(c, i, end, 0x3B, 0x2C, 0x2C, 0x2C)
     if i >= end or at(c, i) != 0x3B:
         return end
-    i += 1
-    start = i
-    while i < end:
-        byte = at(c, i)
-        if byte == 0x3D or byte == 0x3B or byte == 0x2C:
-            break
-        i += 1
+    start = i + 1
+    i = find_any(c, start, end, 0x3D, 0x3B, 0x2C, 0x2C)
     name[0] = trim(c, start, i)
     if i >= end or at(c, i) != 0x3D:
         return i
@@ -74,11 +71,7 @@ cdef uint32_t _next_parameter(Cursor c, uint32_t i, uint32_t end, Span *name, Sp
         value.start, value.end = start, i
         return i + 1 if i < end else end
     start = i
-    while i < end:
-        byte = at(c, i)
-        if byte == 0x3B or byte == 0x2C or is_blank(byte):
-            break
-        i += 1
+    i = find_blank_or(c, i, end, 0x3B, 0x2C, 0x2C)
     value.start, value.end = start, i
     return i
 
@@ -86,14 +79,13 @@ cdef uint32_t _next_parameter(Cursor c, uint32_t i, uint32_t end, Span *name, Sp
 cdef uint64_t uri_anomalies(Cursor c, Span uri) noexcept nogil:
     """White space inside, or a percent escape cut off by the end of the URI or of its user part (MF-17: readers ran past it)."""
     cdef uint64_t found = 0
-    cdef uint32_t i
-    cdef int byte
-    for i in range(uri.start, uri.end):
-        byte = at(c, i)
-        if is_blank(byte):
+    cdef uint32_t i = find_blank_or(c, uri.start, uri.end, 0x25, 0x25, 0x25)
+    while i < uri.end:
+        if at(c, i) != 0x25:
             found |= <uint64_t> 1 << A_URI_SPACE
-        elif byte == 0x25 and (uri.end - i < 3 or at(c, i + 1) == 0x40 or at(c, i + 2) == 0x40):
+        elif uri.end - i < 3 or at(c, i + 1) == 0x40 or at(c, i + 2) == 0x40:
             found |= <uint64_t> 1 << A_URI_ESCAPE
+        i = find_blank_or(c, i + 1, uri.end, 0x25, 0x25, 0x25)
     return found
 
 
@@ -101,7 +93,6 @@ cdef void read_uri(Cursor c, Span uri, Span *user, Span *host, Span *port) noexc
     """scheme ":" [user [":" password] "@"] host [":" port], RFC 3261 19.1.1; of a tel URI the number is the user (RFC 3966)."""
     cdef uint32_t i = find_near(c, uri.start, uri.end, 0x3A)
     cdef uint32_t start, mark, end
-    cdef int byte
     cdef Span scheme
     scheme.start, scheme.end = uri.start, i
     start = i + 1 if i < uri.end else uri.start
@@ -118,11 +109,7 @@ cdef void read_uri(Cursor c, Span uri, Span *user, Span *host, Span *port) noexc
         end = find_near(c, end, uri.end, 0x5D)
         if end < uri.end:
             end += 1
-    while end < uri.end:
-        byte = at(c, end)
-        if byte == 0x3A or byte == 0x3B or byte == 0x3F:
-            break
-        end += 1
+    end = find_any(c, end, uri.end, 0x3A, 0x3B, 0x3F, 0x3F)
     host[0] = trim(c, start, end)
     if end < uri.end and at(c, end) == 0x3A:
         start = end + 1
@@ -199,8 +186,7 @@ cdef uint64_t read_name_addr(Cursor c, Span value, Span *slots) noexcept nogil:
         i = mark + 1 if mark < end and at(c, mark) == 0x3E else mark
     else:
         mark = _behind_user(c, i, end)
-        while mark < end and at(c, mark) != 0x3B and at(c, mark) != 0x2C and not is_blank(at(c, mark)):
-            mark += 1
+        mark = find_blank_or(c, mark, end, 0x3B, 0x2C, 0x2C)
         slots[S_URI].start, slots[S_URI].end = i, mark
         i = mark
     read_uri(c, slots[S_URI], &slots[S_USER], &slots[S_HOST], &slots[S_PORT])
@@ -215,7 +201,6 @@ cdef uint64_t read_via(Cursor c, Span value, Span *fields) noexcept nogil:
     """sent-protocol sent-by *(;param), RFC 3261 20.42 and 25.1: white space may stand around every separator."""
     cdef uint32_t i = value.start, end = value.end, start
     cdef int slash
-    cdef int byte
     cdef Span name, text
     for slash in range(2):
         i = find_near(c, i, end, 0x2F)
@@ -223,18 +208,13 @@ cdef uint64_t read_via(Cursor c, Span value, Span *fields) noexcept nogil:
             return <uint64_t> 1 << A_VIA_UNREADABLE
         i += 1
     start = i = _skip_blank(c, i, end)
-    while i < end and not is_blank(at(c, i)):
-        i += 1
+    i = find_blank_or(c, i, end, 0x20, 0x20, 0x20)
     fields[F_VIA_TRANSPORT].start, fields[F_VIA_TRANSPORT].end = start, i
     start = i = _skip_blank(c, i, end)
     if i < end and at(c, i) == 0x5B:
         i = find_near(c, i, end, 0x5D)
         i = i + 1 if i < end else end
-    while i < end:
-        byte = at(c, i)
-        if byte == 0x3A or byte == 0x3B or byte == 0x2C or is_blank(byte):
-            break
-        i += 1
+    i = find_blank_or(c, i, end, 0x3A, 0x3B, 0x2C)
     if i == start:
         return <uint64_t> 1 << A_VIA_UNREADABLE
     fields[F_VIA_HOST].start, fields[F_VIA_HOST].end = start, i
@@ -266,9 +246,7 @@ cdef void read_cseq(Cursor c, Span value, Span *number, Span *method) noexcept n
     number.start, number.end = value.start, i
     i = _skip_blank(c, i, value.end)
     method.start = i
-    while i < value.end and not is_blank(at(c, i)):
-        i += 1
-    method.end = i
+    method.end = find_blank_or(c, i, value.end, 0x20, 0x20, 0x20)
 
 
 cdef void _credential(Cursor c, Span name, Span text, Span *fields) noexcept nogil:
@@ -292,12 +270,13 @@ cdef void read_credentials(Cursor c, Span value, Span *fields) noexcept nogil:
     """Scheme, then a comma-separated list of name = value (RFC 3261 20.7)."""
     cdef uint32_t i = value.start, end = value.end, start
     cdef Span name, text
-    while i < end and not is_blank(at(c, i)):
-        i += 1
+    i = find_blank_or(c, i, end, 0x20, 0x20, 0x20)
     fields[F_AUTH_SCHEME].start, fields[F_AUTH_SCHEME].end = value.start, i
     while i < end:
         start = i = _skip_blank(c, i, end)
-        i = end_of_token(c, i)
+        i = end_of_word(c, i)
+        if at(c, i) != 0x3D:
+            i = end_of_token(c, i)
         name.start, name.end = start, i if i < end else end
         i = _skip_blank(c, i, end)
         if i >= end or at(c, i) != 0x3D:

@@ -6,13 +6,13 @@ Rules. Keys come out of one pass over bytes that the scan already found; text th
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, cursor_over, lower, part, same_nocase, word64
+from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, cursor_over, few64, lower, lower64, part, same_nocase, word64
 from sipsensor.fastpath.decode cimport Decoded
 from sipsensor.fastpath.hashing cimport Hash, hash_end, hash_part, hash_start, hash_word
 from sipsensor.fastpath.names cimport (
     F_CSEQ_METHOD, F_FROM_TAG, F_TO_HOST, F_TO_URI, F_TO_USER, F_VIA_BRANCH, F_VIA_HOST, F_VIA_PORT, H_CALL_ID, find_method,
 )
-from sipsensor.fastpath.normal cimport FORM_URI, take
+from sipsensor.fastpath.normal cimport FORM_URI, is_plain, take
 from sipsensor.fastpath.sip cimport CON_RESPONSE, Head
 
 cdef enum:
@@ -51,12 +51,25 @@ cdef uint64_t text_key(const uint8_t *text, uint32_t size, uint64_t k0, uint64_t
     return hash_end(&h)
 
 
+cdef void _hash_plain(Hash *h, Cursor c, Span span) noexcept nogil:
+    """A span that is its own normal form, in lower case: what `hash_part` makes of that, eight bytes at a time."""
+    cdef uint32_t i = span.start
+    while i < span.end:
+        hash_word(h, lower64(few64(c, i, span.end - i)))
+        i += 8
+    hash_word(h, span.end - span.start)
+
+
 cdef uint64_t normal_key(Cursor c, Span span, int form, uint64_t k0, uint64_t k1) noexcept nogil:
     """The same of a value as sent: its normal form in lower case, however long, without a copy of it."""
     cdef Hash h = hash_start(k0, k1)
     cdef uint8_t eight[8]
     cdef uint32_t i = span.start, size = 0
-    cdef int byte = take(c, &i, span.end, form)
+    cdef int byte
+    if is_plain(c, span, form):
+        _hash_plain(&h, c, span)
+        return hash_end(&h)
+    byte = take(c, &i, span.end, form)
     while byte >= 0:
         eight[size & 7] = lower(byte)
         size += 1
@@ -81,6 +94,9 @@ cdef void _hash_normal(Hash *h, Cursor c, Span span) noexcept nogil:
     cdef uint8_t text[KEY_TEXT_MAX]
     cdef uint32_t i = span.start, size = 0
     cdef int byte
+    if span.end - span.start <= KEY_TEXT_MAX and is_plain(c, span, FORM_URI):
+        _hash_plain(h, c, span)
+        return
     while size < KEY_TEXT_MAX:
         byte = take(c, &i, span.end, FORM_URI)
         if byte < 0:

@@ -183,7 +183,9 @@ cdef int _sipvicious_tag(Cursor c, Span tag, int form, Span user) noexcept nogil
     for i in range(mark + 2, tag.end, 2):
         if not is_digit(_tag_byte(c, i)):
             return NO
-    if form == 0:
+    if form == TAG_ANY:
+        return YES
+    if form == TAG_ADDRESS:
         return _address_data(c, tag.start, mark)
     i = tag.start
     if user.start == ABSENT:
@@ -195,7 +197,7 @@ cdef int _sipvicious_tag(Cursor c, Span tag, int form, Span user) noexcept nogil
         byte = take(c, &j, user.end, FORM_URI)
     if byte >= 0:
         return NO
-    return YES if (form == 1 and i == mark) or (form == 2 and i < mark and _tag_byte(c, i) == 0x3A) else NO
+    return YES if (form == TAG_USER and i == mark) or (form == TAG_GUESS and i < mark and _tag_byte(c, i) == 0x3A) else NO
 
 
 cdef int _address_data(Cursor c, uint32_t i, uint32_t mark) noexcept nogil:

@@ -2,20 +2,24 @@
 """Signatures in C: one automaton per field, view and case over all literals, then the rules' trees over what was found.
 
 Rules. Built once in Python, read-only afterwards, so threads share it; what a packet needs is in the caller's `findings` and `found` (a byte per
-rule). A rule that needs a literal is looked at only when one of its literals was found; the few others always. Leaves and trees are three-valued:
-a regex whose literal was found is MAYBE, and the caller confirms the rule. A tree stops at the first child that decides it.
+rule). A rule that needs a literal is looked at only when one of its literals was found; the few others always. Of these, what the count of header
+lines or a tag leaf rules out is passed over. Leaves and trees are three-valued: a regex whose literal was found is MAYBE, and the caller confirms
+the rule. A tree stops at the first child that decides it.
 """
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from sipsensor.fastpath.automaton cimport MAYBE, NO, UNKNOWN, YES, Automaton, Findings, build_automaton, free_automaton, ints, run_on_field
 from sipsensor.fastpath.cursor cimport Cursor
-from sipsensor.fastpath.leaves cimport K_REGEX, LEAF_WIDTH, evaluate_leaf
+from sipsensor.fastpath.leaves cimport K_LITERAL, K_REGEX, K_TAG, LEAF_WIDTH, TAG_ANY, evaluate_leaf
+from sipsensor.fastpath.names cimport F_METHOD
 from sipsensor.fastpath.sip cimport Head
 
+import functools
 import itertools
+import operator
 
 from sipsensor.fastpath.leaves import flatten_leaves
 
@@ -61,6 +65,8 @@ cdef class Matcher:
         free(self.trigger_of)
         free(self.triggers)
         free(self.always)
+        free(self.line_counts)
+        free(self.guards)
 
     cdef _build_automata(self, leaves):
         groups = {}
@@ -88,12 +94,22 @@ cdef class Matcher:
             literals = {leaf for leaf in used if leaves[leaf][0] in ("literal", "regex")}
             if _possible(tree, literals):
                 always.append(number)
-            for leaf in literals:
+            for leaf in _needed_literals(tree, leaves) or literals:
                 triggers[leaf].append(number)
         self.programs, self.program_of = ints(programs), ints(starts)
-        self.always, self.always_count = ints(always), <int> len(always)
+        self._build_always(leaves, rules, always)
+        self.line_counts = <uint64_t *> calloc(self.rule_count + 1, sizeof(uint64_t))
+        if self.line_counts == NULL:
+            raise MemoryError
+        for number, tree in enumerate(rules):
+            self.line_counts[number] = _line_counts(tree, leaves)
         self.trigger_of = ints(list(itertools.accumulate((len(part) for part in triggers), initial=0)))
         self.triggers = ints([rule for part in triggers for rule in part])
+
+    cdef _build_always(self, leaves, rules, always):
+        self.always, self.always_count = ints(always), <int> len(always)
+        tags = [_needed_tag(rules[rule], leaves) for rule in always]
+        self.guards = ints([number for field in tags for number in ((K_TAG, field, TAG_ANY, 0, 0) if field else (K_LITERAL, 0, 0, 0, 0))])
 
     cdef int match(self, Cursor c, Head *h, Findings *findings, uint8_t *found) noexcept nogil:
         """Set found[rule] to YES or MAYBE where it matches; returns how many did. `found` may hold an earlier scan's answers."""
@@ -105,13 +121,24 @@ cdef class Matcher:
         for i in range(findings.count):
             for j in range(self.trigger_of[findings.reported[i]], self.trigger_of[findings.reported[i] + 1]):
                 total += self._judge(self.triggers[j], c, h, findings, found)
+        return total + self._judge_always(c, h, findings, found)
+
+    cdef int _judge_always(self, Cursor c, Head *h, Findings *findings, uint8_t *found) noexcept nogil:
+        cdef int i, total = 0, tag_field = 0, tag = NO
+        cdef int *guard
         for i in range(self.always_count):
+            guard = self.guards + i * LEAF_WIDTH
+            if guard[0] == K_TAG:
+                if guard[1] != tag_field:
+                    tag_field, tag = guard[1], evaluate_leaf(guard, self.orders, c, h)
+                if tag == NO:
+                    continue
             total += self._judge(self.always[i], c, h, findings, found)
         return total
 
     cdef int _judge(self, int rule, Cursor c, Head *h, Findings *findings, uint8_t *found) noexcept nogil:
         cdef int value
-        if found[rule] == YES:
+        if found[rule] == YES or not self.line_counts[rule] >> (h.line_count if h.line_count < 63 else 63) & 1:
             return 0
         value = self._evaluate(self.programs + self.program_of[rule], c, h, findings)
         if value == NO or value == found[rule]:
@@ -174,3 +201,49 @@ def _outcomes(tree, absent):
     if tree[0] == "all":
         return (any(false for false, _ in parts), all(true for _, true in parts))
     return (all(false for false, _ in parts), any(true for _, true in parts))
+
+
+def _needed_literals(tree, leaves):
+    """Leaves with literals of which the tree needs at least one, those that traffic holds least often; empty where there is no such choice."""
+    if isinstance(tree, int):
+        return {tree} if leaves[tree][0] in ("literal", "regex") else set()
+    if tree[0] == "not":
+        return set()
+    choices = [_needed_literals(child, leaves) for child in tree[1]]
+    if tree[0] == "all":
+        return max(filter(None, choices), key=lambda choice: min(_rarity(leaves[leaf]) for leaf in choice), default=set())
+    return set().union(*choices) if all(choices) else set()
+
+
+def _rarity(leaf):
+    """The shortest literal's length, but every request has one of few methods."""
+    if leaf[1] == F_METHOD:
+        return 0
+    return min(len(entry[0] if leaf[0] == "literal" else entry) for entry in leaf[4])
+
+
+_ANY_COUNT = 2**64 - 1
+
+
+def _line_counts(tree, leaves):
+    """Bit n: the tree may be true of a message with n header lines (63: or more)."""
+    if isinstance(tree, int):
+        if leaves[tree][0] == "order" and leaves[tree][1]:
+            return operator.lshift(1, min(len(leaves[tree][2]), 63))     # Python's: C's `1 <<` has too few bits
+        return _ANY_COUNT
+    if tree[0] == "not":
+        return _ANY_COUNT
+    parts = [_line_counts(child, leaves) for child in tree[1]]
+    return functools.reduce(operator.and_ if tree[0] == "all" else operator.or_, parts)
+
+
+def _needed_tag(tree, leaves):
+    """The field in which the tree needs a SIPVicious tag, or 0."""
+    if isinstance(tree, int):
+        return leaves[tree][1] if leaves[tree][0] == "tag" else 0
+    if tree[0] == "not":
+        return 0
+    fields = [_needed_tag(child, leaves) for child in tree[1]]
+    if tree[0] == "all":
+        return next(filter(None, fields), 0)
+    return fields[0] if len(set(fields)) == 1 else 0

@@ -2,13 +2,13 @@
 """The closed lists of the SIP grammar as numbers, and their look-up in C.
 
 Methods are compared without case although RFC 3261 7.1 says with: Kamailio and pjsip compare without, and a scanner needs only one of them.
-Header names are sorted by length and first letter at import, so that a look-up compares with two or three names.
+Header names are put into a hash table by length and first eight letters at import, so that a look-up compares with one or two names.
 """
 
 from libc.stdint cimport int16_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from sipsensor.fastpath.cursor cimport Cursor, Span, at, cursor_over, folded64, lower
+from sipsensor.fastpath.cursor cimport Cursor, Span, at, cursor_over, end_of_word, folded64
 
 METHODS = (
     b"INVITE", b"ACK", b"BYE", b"CANCEL", b"REGISTER", b"OPTIONS", b"SUBSCRIBE", b"NOTIFY", b"PUBLISH", b"MESSAGE", b"INFO", b"PRACK",
@@ -78,9 +78,13 @@ cdef struct Name:
     uint8_t size
     uint64_t words[NAME_WORDS]          # as folded64 reads them
 
+cdef enum:
+    SLOTS = 512
+    SLOT_BITS = 9
+
 cdef Name _names[HEADERS_MAX]
 cdef int16_t _next[HEADERS_MAX]
-cdef int16_t _first[NAME_MAX + 1][27]      # by length and first letter
+cdef int16_t _first[SLOTS]                  # by `_slot`
 cdef int16_t _compact[256]
 cdef Name _methods[M_OTHER]
 
@@ -93,7 +97,7 @@ cdef void _fill(Name *slot, bytes text):
         slot.words[i // 8] = folded64(c, i, c.size - i)
 
 
-cdef inline bint _is(Name *name, Cursor c, uint32_t start) noexcept nogil:
+cdef bint _is(Name *name, Cursor c, uint32_t start) noexcept nogil:
     """`name.size` bytes from `start` are that name, in any case. Only for tokens: bit 5 joins CR with "-", which no token holds."""
     cdef uint32_t i = 0, word = 0
     while i < name.size:
@@ -108,13 +112,13 @@ cdef inline bint _is(Name *name, Cursor c, uint32_t start) noexcept nogil:
 cdef uint8_t token_bytes[256]
 
 
-cdef int _letter(int byte) noexcept nogil:
-    byte = lower(byte)
-    return byte - 97 if 97 <= byte <= 122 else 26
+cdef inline int _slot(uint64_t word, uint32_t size) noexcept nogil:
+    """Where a name of `size` bytes with this first word stands in the table. The list is fixed: a sender cannot make it collide."""
+    return <int> ((word ^ size) * <uint64_t> 0x9E3779B97F4A7C15 >> (64 - SLOT_BITS))
 
 
 def _build():
-    cdef int number, size, letter, byte
+    cdef int number, slot, byte
     expected = ["via", "from", "to", "call-id", "cseq", "contact", "max-forwards", "user-agent", "content-length", "content-type",
                 "authorization", "proxy-authorization", "expires", "server", "route", "record-route"]
     if _HEADERS[:H_KNOWN] != expected or len(_HEADERS) > HEADERS_MAX or len(set(_HEADERS)) != len(_HEADERS):
@@ -128,10 +132,10 @@ def _build():
         token_bytes[byte] = 1
     for number in reversed(range(len(_HEADERS))):
         text = _HEADERS[number].encode()
-        size, letter = len(text), _letter(text[0])
         _fill(&_names[number], text)
-        _next[number] = _first[size][letter]
-        _first[size][letter] = <int16_t> number
+        slot = _slot(_names[number].words[0], _names[number].size)
+        _next[number] = _first[slot]
+        _first[slot] = <int16_t> number
     for compact, name in COMPACT_FORMS.items():
         _compact[ord(compact)] = _compact[ord(compact.upper())] = HEADERS[name]
     for number in range(M_OTHER):
@@ -143,25 +147,29 @@ _build()
 
 cdef uint32_t end_of_token(Cursor c, uint32_t i) noexcept nogil:
     """Index of the first byte from `i` that belongs to no token, or the size."""
-    cdef int byte = at(c, i)
-    while byte >= 0 and token_bytes[byte]:
-        i += 1
+    cdef int byte
+    while True:
+        i = end_of_word(c, i)
         byte = at(c, i)
-    return i
+        if byte < 0 or not token_bytes[byte]:
+            return i
+        i += 1
 
 
 cdef int find_header(Cursor c, Span name) noexcept nogil:
     """The number of the header field whose name stands at `name`, or -1."""
     cdef uint32_t size = name.end - name.start
+    cdef uint64_t word
     cdef int number
     if size == 1:
         number = at(c, name.start)
         return _compact[number] if number >= 0 else -1
     if size == 0 or size > NAME_MAX:
         return -1
-    number = _first[size][_letter(at(c, name.start))]
+    word = folded64(c, name.start, size)
+    number = _first[_slot(word, size)]
     while number >= 0:
-        if _is(&_names[number], c, name.start):
+        if _names[number].words[0] == word and _names[number].size == size and (size <= 8 or _is(&_names[number], c, name.start)):
             return number
         number = _next[number]
     return -1

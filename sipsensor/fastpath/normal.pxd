@@ -5,9 +5,9 @@ A run of SP, HTAB, CR and LF (a fold) is one space; in display names a backslash
 byte (RFC 3261 19.1.4: once, never twice).
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
-from sipsensor.fastpath.cursor cimport Cursor, at, is_blank, is_digit, lower
+from sipsensor.fastpath.cursor cimport Cursor, Span, at, find_blank_or, is_blank, is_digit, lower
 from sipsensor.fastpath.names cimport (
     F_CONTACT_DISPLAY, F_CONTACT_HOST, F_CONTACT_URI, F_CONTACT_USER, F_FROM_DISPLAY, F_FROM_HOST, F_FROM_URI, F_FROM_USER, F_TO_DISPLAY,
     F_TO_HOST, F_TO_URI, F_TO_USER, F_URI, F_URI_HOST, F_URI_USER, F_AUTH_USERNAME, F_AUTH_REALM,
@@ -58,3 +58,9 @@ cdef inline int take(Cursor c, uint32_t *i, uint32_t end, int form) noexcept nog
             i[0] += 2
             return high * 16 + low
     return byte
+
+
+cdef inline bint is_plain(Cursor c, Span span, int form) noexcept nogil:
+    """The span is there and is its own normal form: nothing in it is a blank, an escape or a quoted pair. (May answer no for one that is.)"""
+    cdef uint8_t escape = 0x25 if form == FORM_URI else 0x5C if form == FORM_QUOTED else 0x20
+    return span.start <= span.end <= c.size and find_blank_or(c, span.start, span.end, escape, escape, escape) == span.end

@@ -11,7 +11,9 @@ the cut may have hit, and nothing that may stand behind it is called missing.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from sipsensor.fastpath.cursor cimport Cursor, Span, at, be16, be32, cursor_over, decimal, find, is_blank, is_space, lower, same_nocase, trim
+from sipsensor.fastpath.cursor cimport (
+    Cursor, Span, at, be16, be32, cursor_over, decimal, end_of_word, find, is_blank, is_space, lower, next_control, same_nocase, trim,
+)
 from sipsensor.fastpath.fields cimport read_credentials, read_cseq, read_name_addr, read_sdp, read_via
 from sipsensor.fastpath.lines cimport find_line_end, flag, line_end, malformed, CR, LF
 from sipsensor.fastpath.startline cimport has_sip_version, read_start_line
@@ -107,7 +109,10 @@ cdef uint32_t _header_lines(Cursor c, uint32_t i, int dialect, Head *h) noexcept
         if j:
             return i + j
         name.start = i
-        name.end = i = end_of_token(c, i)
+        i = end_of_word(c, i)
+        if at(c, i) != 0x3A:
+            i = end_of_token(c, i)
+        name.end = i
         j = i if at(c, i) == 0x3A else _to_colon(c, i, dialect, h)
         if j >= c.size or name.start == name.end:
             flag(h, A_BROKEN_HEADER_LINE)
@@ -117,7 +122,11 @@ cdef uint32_t _header_lines(Cursor c, uint32_t i, int dialect, Head *h) noexcept
         j += 1
         if at(c, j) == 0x20:
             j += 1
-        end = _end_of_value(c, j, dialect, h, &after)
+        end = next_control(c, j, c.size)
+        if be16(c, end) == 0x0D0A and not is_space(at(c, end + 2)):
+            after = end + 2         # as nearly every line ends; the rest is for those who look closely
+        else:
+            end = _end_of_value(c, end, dialect, h, &after)
         value = trim(c, j, end)
         if not _add_line(c, name, value, h):
             malformed(h, MAL_TOO_MANY_HEADERS, i)

@@ -14,8 +14,8 @@ cdef struct Slot:
     uint32_t rank
 
 
-cpdef uint64_t pair_key(uint64_t one, uint64_t other) noexcept
-cpdef uint64_t fold(uint64_t found, uint64_t key) noexcept
+cpdef uint64_t pair_key(uint64_t one, uint64_t other) noexcept nogil
+cpdef uint64_t fold(uint64_t found, uint64_t key) noexcept nogil
 
 
 cdef class _Table:

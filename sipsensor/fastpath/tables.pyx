@@ -17,13 +17,13 @@ from sipsensor.fastpath.hashing cimport Hash, hash_end, hash_part, hash_start
 cdef int64_t SECOND = 1_000_000_000
 
 
-cpdef uint64_t pair_key(uint64_t one, uint64_t other) noexcept:
+cpdef uint64_t pair_key(uint64_t one, uint64_t other) noexcept nogil:
     """One key of two that belong together; never 0."""
     cdef uint64_t key = one ^ (other * <uint64_t> 0x9E3779B97F4A7C15)
     return key if key else 1
 
 
-cpdef uint64_t fold(uint64_t found, uint64_t key) noexcept:
+cpdef uint64_t fold(uint64_t found, uint64_t key) noexcept nogil:
     """`folded` with one more key."""
     return found * <uint64_t> 0x9E3779B97F4A7C15 + key
 

@@ -20,6 +20,7 @@ from sipsensor.live.lasting import Lasting
 from sipsensor.live.memory import Facts
 from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number, Page
 from sipsensor.model import Mode, Rule, Table
+from sipsensor.sources import governor as governing
 from sipsensor.sources import pump as pumping
 from sipsensor.sources.nfqueue import QueueState, state
 
@@ -62,6 +63,13 @@ class QuarantineNumbers(Protocol):
     """What the quarantine counted."""
 
     kept: int
+
+
+class SheddingNumbers(Protocol):
+    """What became of packets that were shed."""
+
+    accepted: int
+    dropped: int
 
 
 class OutletNumbers(Protocol):
@@ -117,6 +125,14 @@ class Live(Protocol):
         """The pump of each lane."""
 
     @property
+    def governor(self) -> governing.Governor | None:
+        """What keeps strangers' packets below a share of the processor; None where nothing does."""
+
+    @property
+    def shedding(self) -> SheddingNumbers:
+        """What it did not admit."""
+
+    @property
     def errors(self) -> Sequence[tuple[float, str]]:
         """The last lines for the operator, with s since the epoch."""
 
@@ -142,6 +158,7 @@ class Numbers:
         yield from engine_series(sensor.engine.counters, self._rules)
         yield from table_series(tables(sensor))
         yield from self._queues()
+        yield from self._governed()
         yield from self._lasting.series()
         yield from self._faults()
         yield from self._rules_in_kernel()
@@ -193,6 +210,19 @@ class Numbers:
             "Packets of strangers above queue.stranger_rate, or new connections above what connection tracking can hold"
         )
         yield one("counter", "rate_limited_packets", doc, page[Number.LIMITED])
+
+    def _governed(self) -> Iterator[Series]:
+        shedding, governor = self._sensor.shedding, self._sensor.governor
+        doc = "Packets of strangers that nobody judged, because more came than queue.governor has processor for"
+        shed = [(("accept",), shedding.accepted), (("drop",), shedding.dropped)]
+        yield Series("counter", "shed_packets", doc, shed, ("answer",))
+        if governor is not None:
+            doc = "Packets a second that the governor would let through now"
+            yield one("gauge", "governor_rate", doc, governor.rate)
+            doc = "How strict the governor is with each source: 0 (not at all) to 4"
+            yield one("gauge", "governor_level", doc, governor.level)
+            doc = "Processor time that judging a stranger's packet takes, smoothed"
+            yield one("gauge", "judging_cost_seconds", doc, governor.cost / NANO)
 
     def _faults(self) -> Iterator[Series]:
         sensor, outlets = self._sensor, self._sensor.outlets

@@ -94,6 +94,19 @@ class Outlets:
             self.failures += 1
             self.notices.append(f"telling of a packet failed: {where(error)}")
 
+    def shed(self, examined: examine.Examined, decision: Decision, mode: Mode, *, aloud: bool) -> None:
+        """One packet that nobody judged. It is not recorded: a replay, which judges all, would differ. ``aloud``: as an event, too."""
+        try:
+            if self.events is None:
+                return
+            if aloud:
+                self.events.packet(examined, decision, mode)
+            else:
+                self.events.omit()
+        except Exception as error:  # noqa: BLE001
+            self.failures += 1
+            self.notices.append(f"telling of a packet failed: {where(error)}")
+
     def failed(self, packet: bytes, ts: int, arrival: int, error: BaseException) -> None:
         """One packet on which the engine failed."""
         if self.quarantine is not None:

@@ -20,6 +20,7 @@ from sipsensor.export.metrics import registry
 from sipsensor.live.memory import Facts
 from sipsensor.live.numbers import Numbers
 from sipsensor.live.page import Lane, Page
+from sipsensor.sources import governor as governing
 from sipsensor.sources import pump as pumping
 from sipsensor.sources.nfqueue import QueueState
 
@@ -67,6 +68,12 @@ class _NothingTold:
         self.events = EventLog(_Nobody(), VolumeCap(defaults().limits.events, bytes(16)))
 
 
+class _NothingShed:
+    """The governor had nothing to do."""
+
+    accepted = dropped = 0
+
+
 class Idle:
     """A live sensor with default settings that has not seen a packet yet."""
 
@@ -78,6 +85,8 @@ class Idle:
         self.loaded = self.started = time.time()
         self.pumps = {lane: _NoPackets() for lane in Lane}
         self.outlets = _NothingTold()
+        self.governor: governing.Governor | None = governing.Governor(self.settings.queue.governor, 1e4, 8)
+        self.shedding = _NothingShed()
         self.facts = Facts()
         self.errors: tuple[tuple[float, str], ...] = ()
 

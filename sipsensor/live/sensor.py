@@ -29,7 +29,9 @@ from sipsensor.live.page import INSIDE_MOST, Lane, LaneNumber, Number, Page, Sta
 from sipsensor.live.plan import accepts_unjudged, accepts_unserved
 from sipsensor.live.posture import Posture
 from sipsensor.live.serving import serve_control, serve_metrics
-from sipsensor.model import Arrival
+from sipsensor.live.shedding import Shedding, cost_of_judging
+from sipsensor.model import Arrival, Decision
+from sipsensor.sources import governor as governing
 from sipsensor.sources import pump as pumps
 from sipsensor.sources.interfaces import inside_interfaces, loopback, own_addresses
 from sipsensor.sources.nfqueue import BoundQueue, QueueError, QueueThread
@@ -78,6 +80,8 @@ class Sensor:
         self.loaded = time.time()
         self.started = 0.0
         self.pumps: dict[Lane, pumps.Pump] = {}
+        self.governor: governing.Governor | None = None
+        self.shedding = Shedding(self.engine, settings.failure.on_full[Lane.STRANGERS].verdict, self._tell_shed)
         self.errors: deque[tuple[float, str]] = deque(maxlen=self.ERRORS)
         self._listener = say
         self._record = record
@@ -114,6 +118,8 @@ class Sensor:
             self.outlets = Outlets(self.settings, self._own_record(), edges)
             self.memory.load(self._seed)
             self.posture.resume(self.memory.fell)
+            if self.settings.queue.governor:
+                self.governor = governing.Governor(self.settings.queue.governor, cost_of_judging(self.settings))
             queues = {lane: self._bind(lane, edges) for lane in Lane}
             turns = pumps.Turns()
             self.pumps = {lane: self._make_pump(lane, queue, turns) for lane, queue in queues.items()}
@@ -157,6 +163,9 @@ class Sensor:
             self.outlets.recording.write(packet, ts, len(packet), arrival, verdict)
         self.outlets.failed(packet, ts, arrival, error)
         return self.engine.policy.effect(verdict)
+
+    def _tell_shed(self, examined: examine.Examined, decision: Decision, aloud: bool) -> None:  # noqa: FBT001
+        self.outlets.shed(examined, decision, self.engine.policy.mode, aloud=aloud)
 
     def _engine_failed(self, examined: examine.Examined, error: BaseException) -> None:
         self.outlets.failed(examined.data, examined.ts, examined.arrival, error)
@@ -203,6 +212,8 @@ class Sensor:
             turns=turns,
             first=lane is Lane.TRUSTED,
             numbers=self.page.lane(lane),
+            governor=self.governor if lane is Lane.STRANGERS else None,
+            shed=self.shedding.shed,
         )
 
     def _watch(self, stop: threading.Event) -> None:

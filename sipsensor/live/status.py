@@ -40,6 +40,7 @@ class Sample(NamedTuple):
     uninspected: int
     lost: int
     unjudged: int
+    shed: int
     errors: int
     failures: int
     lost_writes: int
@@ -54,6 +55,7 @@ _GROWING = {
     "uninspected": "packets that passed uninspected in the last minute: {}",
     "lost": "packets that the kernel dropped unseen in the last minute, because a queue or its socket was full: {}",
     "unjudged": "packets that were answered unjudged in the last minute, because the sensor hung or began: {}",
+    "shed": "packets of strangers that were shed unjudged in the last minute, because more came than queue.governor allows: {}",
     "errors": "packets on which the engine failed in the last minute: {}",
     "failures": "exceptions beside the engine in the last minute (see the log): {}",
     "lost_writes": "events or recorded packets that could not be written in the last minute (see the disk): {}",
@@ -106,6 +108,7 @@ class Watch:
             "rates": self._rates(now),
             "queues": [self._queue(lane, queues[lane]) for lane in Lane],
             "rate_limited": page[Number.LIMITED],
+            "shed": now.shed,
             "messages": counters.sip_messages,
             "malformed": counters.malformed,
             "verdicts": {"accept": counters.accepted, "drop": counters.dropped},
@@ -160,6 +163,7 @@ class Watch:
             uninspected=sum(page.of(lane, of.UNINSPECTED) for lane in Lane),
             lost=sum(_lost(queues[lane]) for lane in Lane),
             unjudged=sum(page.of(lane, each) for lane in Lane for each in (of.UNJUDGED_ACCEPTED, of.UNJUDGED_DROPPED)),
+            shed=sensor.shedding.accepted + sensor.shedding.dropped,
             errors=counters.errors,
             failures=sum(pump.failures for pump in pumps) + sensor.outlets.failures,
             lost_writes=sensor.outlets.lost,

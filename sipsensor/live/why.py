@@ -106,7 +106,7 @@ class Why:
         return {
             "allowlisted": trust.allowlist.contains(aim.packed),
             "trunk": trust.trunks.contains(aim.packed),
-            "proxy": proxies is not None and proxies.contains(aim.packed),
+            "proxy": proxies.contains(aim.packed),
         }
 
     def _orders(self, aim: Target) -> dict[str, list[dict[str, Any]]]:

@@ -8,8 +8,7 @@ cdef int _FRAGMENT, _TCP
 
 
 cdef class Assembler:
-    cdef object _examiner
-    cdef readonly object fragments, streams
+    cdef readonly object examiner, fragments, streams
 
     cpdef bint is_alone(self, Examined examined) noexcept
     @cython.locals(stream=bint, most=int)

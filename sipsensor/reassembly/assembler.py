@@ -26,10 +26,12 @@ MESSAGES_MAX = 16
 class Assembler:
     """Holds the unfinished datagrams. One per engine."""
 
-    def __init__(self, examiner: examine.Examiner, fragments: Fragments | None = None) -> None:
-        self._examiner = examiner
+    def __init__(
+        self, examiner: examine.Examiner, fragments: Fragments | None = None, streams: Streams | None = None
+    ) -> None:
+        self.examiner = examiner
         self.fragments = Fragments() if fragments is None else fragments
-        self.streams = Streams(examiner)
+        self.streams = Streams(examiner) if streams is None else streams
 
     def is_alone(self, examined: examine.Examined) -> bool:
         """A datagram that came whole and holds one message or none: most are."""
@@ -40,7 +42,7 @@ class Assembler:
         receiver would make of it cannot be known.
         """
         if examined.decoded == _FRAGMENT:
-            whole = self.fragments.add(examined, self._examiner)
+            whole = self.fragments.add(examined, self.examiner)
             if whole is None:
                 return None if self.fragments.refuses(examined) else ()
             examined = whole

@@ -13,11 +13,9 @@ if TYPE_CHECKING:
 class Judge:
     """Says what becomes of a packet: 1 to drop, 0 to accept. This one asks a function; whoever must be fast overrides ``judge``."""
 
-    def __init__(self, function: Callable[[examine.Examined], int] | None = None) -> None:
+    def __init__(self, function: Callable[[examine.Examined], int]) -> None:
         self._function = function
 
     def judge(self, examined: examine.Examined) -> int:
         """The verdict on one packet. May raise: the pump answers for that."""
-        if self._function is None:
-            raise NotImplementedError
-        return int(self._function(examined))
+        return self._function(examined)

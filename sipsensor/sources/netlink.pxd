@@ -20,7 +20,7 @@ cdef extern from "<time.h>" nogil:
         int64_t tv_nsec
     int clock_gettime(int clock, timespec *now)
     int nanosleep(const timespec *time, timespec *rest)
-    int CLOCK_REALTIME, CLOCK_MONOTONIC
+    int CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID
 
 cdef extern from "<sys/socket.h>" nogil:
     struct sockaddr:

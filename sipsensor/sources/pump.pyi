@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 
 from sipsensor.fastpath.examine import Examined, Examiner
 from sipsensor.fastpath.ranges import Networks
+from sipsensor.sources.governor import Governor
 from sipsensor.sources.judge import Judge
 
 def now() -> int:
@@ -25,16 +26,20 @@ class Pump:
     ``tick(now)``, are called with ``lock`` held. ``early``: datagrams that arrived while the queue was set up; they are served first.
 
     What waits in the socket is taken at once, at most 32 datagrams, and served in runs: a run is judged in the order of its packets and
-    answered together, drops first. Nothing is waited for to fill one. A run has at most 8 packets, 32 where this pump goes first.
+    answered together. Nothing is waited for to fill one. A run has at most 8 packets, 32 where this pump goes first.
 
     ``protected`` and ``inside`` (at most 64 interfaces, else ValueError) say how a packet arrived, as ``border.Border`` has it.
 
-    ``turns`` is shared with the other pump of the engine; the ``first`` of them goes first, and the other gives way before each run, for
-    at most 5 ms.
+    ``turns`` is shared with the other pump of the engine; the ``first`` of them goes first, and the other gives way after the packet at
+    hand, for at most 5 ms.
+    ``governor`` admits inbound packets to ``judge``, by their source; of those that it does not, ``shed`` says 1 to drop, 0 to accept and
+    -1 to judge nonetheless, with ``lock`` held. Without a governor all are judged.
+
     ``numbers`` is a writable buffer of at least 16 unsigned 64-bit integers that the pump writes by ``live.page.LaneNumber``; those of
     packets received go on from what stands there. Raises ValueError for a smaller one.
     """
 
+    governor: Governor | None
     packets: int
     packet_bytes: int
     """Bytes of all packets as the kernel has them, seen or not."""
@@ -69,6 +74,8 @@ class Pump:
         turns: Turns | None = None,
         first: bool = False,
         numbers: memoryview[int] | array[int] | None = None,
+        governor: Governor | None = None,
+        shed: Callable[[Examined], int] | None = None,
     ) -> None: ...
     def set_protected(self, protected: Networks) -> None:
         """Replace the protected networks, for packets received after it; callers hold ``lock``."""

@@ -4,24 +4,29 @@
 Rules. Works on a descriptor that `nfqueue` bound and configured, with the messages of `queued`; answers every packet exactly once, whatever
 goes wrong in between. What is there is taken at once (nothing is waited for), and worked in runs: of 8 packets, or of all that were taken
 where this pump goes first. A run is read without the GIL, examined and judged packet by packet under one hold of the GIL and the engine's
-lock, and answered without the GIL: drops first, then one accept for the rest, which is why a run is answered before the next begins. Nothing
-here decides: `judge` says the verdict, `failed` says it where judging raised. Limits: those of `queued`; a wake-up at least every 100 ms.
+lock, and answered without the GIL: one message may say the commoner verdict of a run, which is why it is answered before the next begins. Nothing
+here decides: `judge` says the verdict, `shed` says it of what the governor does not admit, `failed` where one of them raised. Limits: those of
+`queued`; a wake-up at least every 100 ms.
 
 Two pumps share an engine. The first of them (the trusted) announces its packets before it asks for the interpreter and the engine's lock, and
-the other steps back before each run until they are answered. What a pump does is written into numbers that outlive its process (`live.page`).
+the other ends its run with the packet at hand, answers it, and steps back until they are answered. What a pump does is written into numbers that outlive its process (`live.page`).
 """
 
 from array import array
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memmove
 
 from sipsensor.fastpath.cursor cimport Cursor, at, cursor_over
 from sipsensor.fastpath.examine cimport Examiner
 from sipsensor.fastpath.examined cimport Examined
-from sipsensor.sources.border cimport FORGED, Border
+from sipsensor.sources.border cimport FORGED, INBOUND, Border
+from sipsensor.sources.governor cimport Governor
 from sipsensor.sources.judge cimport Judge
-from sipsensor.sources.netlink cimport CLOCK_MONOTONIC, CLOCK_REALTIME, VerdictMessage, clock_gettime, nanosleep, timespec
+from sipsensor.sources.netlink cimport (
+    CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, CLOCK_THREAD_CPUTIME_ID, VerdictMessage, clock_gettime, nanosleep, timespec,
+)
 from sipsensor.sources.queued cimport (
     BATCH, END, IGNORED, NOTHING, OVERRUN, PACKET, STRANGE, Waiting, close_inbox, next_message, open_inbox, packet_id,
     read_packet, receive, send_verdicts, write_verdicts,
@@ -31,6 +36,7 @@ cdef enum:
     LINK_RAW = 12           # DLT_RAW: an IP packet and nothing before it
     WAKE = 100              # ms
     UDP = 17
+    SAMPLED = 8             # one of so many judged packets is timed: asking for the thread's time is a system call
     YIELD = 8               # packets after which the pump that goes second gives way
 
     # live.page.LaneNumber
@@ -110,7 +116,8 @@ cdef class Pump:
         close_inbox(&self._inbox)
 
     def __init__(
-        self, fd, queue, examiner, judge, failed, lock, *, protected, inside=(), tick=None, early=(), turns=None, first=False, numbers=None
+        self, fd, queue, examiner, judge, failed, lock, *, protected, inside=(), tick=None, early=(), turns=None, first=False, numbers=None,
+        governor=None, shed=None,
     ):
         self._fd = fd
         self._queue = queue
@@ -123,6 +130,8 @@ cdef class Pump:
         self._early = list(early)
         self._turns = Turns() if turns is None else turns
         self._first = first
+        self.governor = governor
+        self._shed = shed
         self._together = True
         self._numbers = array("Q", bytes(8 * NUMBERS)) if numbers is None else numbers
         if self._numbers.shape[0] < NUMBERS:
@@ -195,7 +204,10 @@ cdef class Pump:
     cdef int _serve(self) except -1:
         """All that was taken, in runs. Where judging ends the loop, what it has judged is answered before."""
         cdef Border border = self._border       # held, because it is asked without the GIL while others may replace it
-        cdef int count
+        cdef int count = 0
+        if self.governor is not None and self._came - self._governed >= TICK:
+            self._governed = self._came
+            self.governor.settle(stamp(), _clock(CLOCK_PROCESS_CPUTIME_ID))
         try:
             while True:
                 with nogil:
@@ -203,7 +215,8 @@ cdef class Pump:
                         self._turns.urgent = True
                     else:
                         self._turns.give_way()
-                    count = self._read_run(border, BATCH if self._first else YIELD)
+                    if count == 0:
+                        count = self._read_run(border, BATCH if self._first else YIELD)
                 if count == 0:
                     return 0
                 self._judged = 0
@@ -212,6 +225,9 @@ cdef class Pump:
                 finally:
                     with nogil:
                         self._answer_run(self._judged)
+                count -= self._judged
+                if count:
+                    memmove(self._run, &self._run[self._judged], <size_t> count * sizeof(Waiting))
         finally:
             if self._first:
                 self._turns.urgent = False
@@ -250,12 +266,17 @@ cdef class Pump:
         return count
 
     cdef int _judge_run(self, int count) except -1:
-        """Fills the verdicts of a run under the engine's lock, in order, so that time does not go back from one packet to the next."""
+        """Fills the verdicts of a run under the engine's lock, in order, so that time does not go back from one packet to the next.
+
+        Ends early where the other pump goes first: `_judged` says after how many packets, at least one.
+        """
         with self._lock:
             while self._judged < count:
                 self._numbers[LOOPS] += 1
                 self._run[self._judged].drop = self._verdict(&self._run[self._judged])
                 self._judged += 1
+                if self._turns.urgent and not self._first:
+                    break
         return 0
 
     cdef bint _verdict(self, Waiting *waiting) except -1:
@@ -269,7 +290,7 @@ cdef class Pump:
             examined = self._examiner.examine_one(data, LINK_RAW, ts, waiting.number, waiting.wire_length, waiting.arrival)
             counted = True
             self._count(examined.transport == UDP)
-            return self._judge.judge(examined) != 0
+            return (self._judge.judge(examined) if self.governor is None else self._govern(examined, waiting, ts)) != 0
         except Exception as error:
             self.failures += 1
             if not counted:
@@ -278,6 +299,27 @@ cdef class Pump:
                 return self._failed(data, ts, waiting.arrival, error) != 0
             except Exception:
                 return False
+
+    cdef int _govern(self, Examined examined, Waiting *waiting, int64_t ts) except -1:
+        """Judge it, or shed it where the governor does not admit it. What those we protect sent is judged whatever comes. So is what is
+        forged: that costs no more than to shed it, and must not be charged to everybody.
+        """
+        cdef Governor governor = self.governor
+        cdef int64_t started
+        cdef int effect
+        if waiting.arrival == FORGED:
+            return self._judge.judge(examined)
+        if not governor.admits(examined.facts.source_key, ts, waiting.arrival == INBOUND):
+            effect = self._shed(examined)
+            if effect >= 0:
+                return effect
+            governor.admits(0, ts, False)
+        if governor.judged % SAMPLED:
+            return self._judge.judge(examined)
+        started = _clock(CLOCK_THREAD_CPUTIME_ID)
+        effect = self._judge.judge(examined)
+        governor.spend(_clock(CLOCK_THREAD_CPUTIME_ID) - started)
+        return effect
 
     cdef void _count(self, bint is_udp) noexcept nogil:
         """In one place: a packet counts as received once it is known which rule counted it."""

@@ -6,9 +6,9 @@ waited for to fill a batch. Limits: 32 datagrams at once, 68 KiB each (the kerne
 virtual until something of that size arrives.
 
 The kernel numbers the packets of a queue in the order in which it shows them. A batch verdict answers all that wait up to its number, by
-difference, so numbers may wrap around 2^32. Hence the invariant: a batch accept may be sent only while no packet up to its number waits
+difference, so numbers may wrap around 2^32. Hence the invariant: a batch verdict may be sent only while no packet up to its number waits
 except those it is meant for. It holds where the packets of a run follow each other without a gap, everything before the run was answered,
-and the run's drops go before its accept; netfilter works the messages of one datagram in their order (netlink_rcv_skb), each for itself.
+and the other verdicts of the run go before it; netfilter works the messages of one datagram in their order (netlink_rcv_skb), each for itself.
 """
 
 from libc.errno cimport EAGAIN, EINTR, ENOBUFS, errno
@@ -161,23 +161,25 @@ cdef void _write(VerdictMessage *message, uint16_t kind, int queue, uint32_t ver
 
 
 cdef int write_verdicts(VerdictMessage *messages, const Waiting *run, int count, int queue, bint together) noexcept nogil:
-    """The verdicts of a run, drops first: how many messages, at most `count`. `together`: the invariant holds, one may accept for all."""
-    cdef int i, written = 0, accepts = 0
+    """The verdicts of a run: how many messages, at most `count`. `together`: the invariant holds, one message may say the commoner verdict.
+
+    The rarer one goes first, packet by packet.
+    """
+    cdef int i, written = 0, drops = 0
+    cdef bint common
     cdef int64_t last = -1
     for i in range(count):
-        if run[i].drop:
-            _write(&messages[written], TYPE_VERDICT, queue, NF_DROP, run[i].id)
-            written += 1
-        else:
-            accepts += 1
-            last = run[i].id
-    if together and accepts > 1:
-        _write(&messages[written], TYPE_VERDICT_BATCH, queue, NF_ACCEPT, last)
-        return written + 1
+        drops += run[i].drop
+    common = 2 * drops > count
     for i in range(count):
-        if not run[i].drop:
-            _write(&messages[written], TYPE_VERDICT, queue, NF_ACCEPT, run[i].id)
+        if together and run[i].drop == common:
+            last = run[i].id
+        else:
+            _write(&messages[written], TYPE_VERDICT, queue, NF_DROP if run[i].drop else NF_ACCEPT, run[i].id)
             written += 1
+    if last >= 0:
+        _write(&messages[written], TYPE_VERDICT if count - written == 1 else TYPE_VERDICT_BATCH, queue, NF_DROP if common else NF_ACCEPT, last)
+        written += 1
     return written
 
 

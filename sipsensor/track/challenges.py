@@ -59,7 +59,7 @@ class Challenges:
             if exchange:
                 self.exchanges.put_one(pair_key(nonce, exchange), ts, until, to)
 
-    def came(self, examined: examine.Examined, asked: bool) -> None:
+    def came(self, examined: examine.Examined, asked: bool) -> None:  # noqa: FBT001 - typed for C
         """Somebody outside challenges the PBX, or whoever it asked for. His nonce proves nobody, also where the PBX hands it on. Those that
         answer what the PBX ``asked`` are not pushed out by others, which anybody may send in any number.
         """
@@ -72,7 +72,11 @@ class Challenges:
     def asked_for(self, examined: examine.Examined, address: int, exchange: int) -> bool:
         """Whether the one nonce of these credentials went to that address in answer to the same request without them."""
         nonce = examined.sole(_NONCE) or _one_of(examined.keys(_NONCE))
-        return nonce != 0 and exchange != 0 and self.exchanges.first(pair_key(nonce, exchange), examined.ts, _SHARED) == address
+        return (
+            nonce != 0
+            and exchange != 0
+            and self.exchanges.first(pair_key(nonce, exchange), examined.ts, _SHARED) == address
+        )
 
     def tables(self) -> Sequence[Table]:
         """The nonces, what they were sent for, and those of others."""
@@ -80,8 +84,8 @@ class Challenges:
         return [Table.of(name, table) for name, table in held.items()]
 
     def proof(self, examined: examine.Examined, address: int) -> int:
-        """What the credentials of a request from that address prove, a ``Proof``. With several, the weakest counts: which one the PBX reads, nobody
-        knows.
+        """What the credentials of a request from that address prove, a ``Proof``. With several, the weakest counts: which one the PBX
+        reads, nobody knows.
         """
         nonce = examined.sole(_NONCE)
         if nonce:

@@ -19,7 +19,7 @@ class Directions:
     def __init__(self, protected: ranges.Networks) -> None:
         self.protected = protected
 
-    def of(self, examined: examine.Examined, is_request: bool) -> int:
+    def of(self, examined: examine.Examined, is_request: bool) -> int:  # noqa: FBT001 - typed for C
         """The direction of one message.
 
         Live, the hook or interface it came through says it. On replay its addresses do; where neither or both ends are protected,

@@ -21,7 +21,7 @@ class Replies:
         self.requests = 0
         self.first = 0
 
-    def asked(self, now: int, relieved: bool) -> None:
+    def asked(self, now: int, relieved: bool) -> None:  # noqa: FBT001 - typed for C
         """A request of somebody outside. Only those whom the PBX knows tell that it stalls: what it ignores of strangers tells nothing."""
         if relieved and not self.waits:
             self.waits = now

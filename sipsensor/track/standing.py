@@ -183,8 +183,4 @@ class Standings:
         makes room for a new one.
         """
         held = self.sources.get(account, now) or ()
-        return [
-            place
-            for place in held
-            if place not in {0, source} and self.knows(account, place, now)
-        ]
+        return [place for place in held if place not in {0, source} and self.knows(account, place, now)]

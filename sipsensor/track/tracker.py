@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sipsensor.model import Table
-    from sipsensor.protocols.base import Malformed
-    from sipsensor.protocols.sip import SipMessage
+    from sipsensor.protocols.base import View
     from sipsensor.track.direction import Directions
 
 _OUTBOUND = int(Direction.OUTBOUND)
@@ -61,7 +60,7 @@ _DIGITS = re.compile(rb"[0-9]+")
 class Tracker:
     """Facts about messages in their exchange. All state is bounded and ages by the time of the packets."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - its parts, by name
         self,
         directions: Directions,
         transactions: Transactions | None = None,
@@ -69,6 +68,8 @@ class Tracker:
         standings: Standings | None = None,
         ends: Ends | None = None,
         dialogs: Dialogs | None = None,
+        connections: Connections | None = None,
+        replies: Replies | None = None,
     ) -> None:
         self.directions = directions
         self.transactions = transactions or Transactions()
@@ -76,10 +77,10 @@ class Tracker:
         self.standings = standings or Standings()
         self.ends = ends or Ends()
         self.dialogs = dialogs or Dialogs()
-        self.connections = Connections()
-        self.replies = Replies()
+        self.connections = connections or Connections()
+        self.replies = replies or Replies()
 
-    def track(self, message: SipMessage | Malformed, examined: examine.Examined) -> Observation:
+    def track(self, message: View, examined: examine.Examined) -> Observation:
         """What is known of this message."""
         request, protocol, what = message.is_request, message.protocol, message.what
         direction = self.directions.of(examined, request)
@@ -138,9 +139,9 @@ class Tracker:
         ts, what = observation.ts, observation.what
         standings = self.standings
         # Nobody answers an ACK: it repeats its call's credentials (RFC 3261 22.1) and tries nothing. So does a CANCEL.
-        asks = what != _ACK and what != _CANCEL  # noqa: PLR1714 - a set would be looked up
+        asks = what not in (_ACK, _CANCEL)
         observation.has_credentials = asks and (examined.has(_AUTHORIZATION) or examined.has(_PROXY_AUTHORIZATION))
-        name = examined.named(_TO_USER if what == _REGISTER or what == _OPTIONS else _FROM_USER)  # noqa: PLR1714
+        name = examined.named(_TO_USER if what in (_REGISTER, _OPTIONS) else _FROM_USER)
         if what == _OPTIONS:
             name = _asked_about(examined, name)
         observation.name_key = name
@@ -203,7 +204,11 @@ class Tracker:
             observation.connected or self.challenges.asked_for(examined, end.address, exchange)
         )
         request = Request.__new__(Request)
-        request.account, request.name, request.pair = observation.account_key, observation.name_key, observation.pair_key
+        request.account, request.name, request.pair = (
+            observation.account_key,
+            observation.name_key,
+            observation.pair_key,
+        )
         request.port, request.source, request.sender = end.port, end.source, observation.sender_key
         request.call, request.exchange = call, exchange
         request.what, request.proof = what, observation.proof
@@ -218,7 +223,7 @@ class Tracker:
         code = examined.code
         self.replies.answered()
         ended = self.transactions.ended(examined)
-        if code == _UNAUTHORIZED or code == _PROXY_UNAUTHORIZED:  # noqa: PLR1714
+        if code in (_UNAUTHORIZED, _PROXY_UNAUTHORIZED):
             self.challenges.sent(examined, end.address, ended[0].exchange if ended is not None else 0)
         elif observation.what == _SUCCESS_CLASS and examined.has(_TO_TAG):
             self.dialogs.answered(examined, end.address)
@@ -259,7 +264,7 @@ class Tracker:
     def _answer_to_us(self, observation: Observation, examined: examine.Examined, end: End) -> None:
         """A provider accepts a registration of the PBX: he alone could know its transaction."""
         ts, code = observation.ts, examined.code
-        if code == _UNAUTHORIZED or code == _PROXY_UNAUTHORIZED:  # noqa: PLR1714
+        if code in (_UNAUTHORIZED, _PROXY_UNAUTHORIZED):
             self.challenges.came(examined, self.transactions.is_answer(examined))
         if observation.what != _SUCCESS_CLASS or not self.transactions.was_asked(examined, end.port):
             return

@@ -199,7 +199,7 @@ class Transactions:
         self.waiting.forget(key)
         stale = bool(request.account) and _is_stale(examined)
         what = outcome(request, code, stale)
-        return request, what, stale or (what != _REFUSED and code != _UNAUTHORIZED and code != _PROXY_UNAUTHORIZED)
+        return request, what, stale or (what != _REFUSED and code not in (_UNAUTHORIZED, _PROXY_UNAUTHORIZED))
 
     def _wait(self, key: int, ts: int, request: Request) -> None:
         place = self.waiting.keep(key, ts, ts + _ANSWER)
@@ -221,7 +221,7 @@ def outcome(request: Request, code: int, stale: bool = False) -> int:  # noqa: F
     """
     if code < _SUCCESS:
         return _ACCEPTED
-    if code == _UNAUTHORIZED or code == _PROXY_UNAUTHORIZED:  # noqa: PLR1714 - a set would be looked up
+    if code in (_UNAUTHORIZED, _PROXY_UNAUTHORIZED):
         return _REFUSED if request.account and not stale else _PENDING
     if code == _FORBIDDEN and not (request.known > 1 and request.what == _INVITE):  # a number that he may not call
         return _REFUSED

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sipsensor import app
 from sipsensor.cli.main import main
+from sipsensor.detect import DETECTORS
 from sipsensor.detect.scanner import Scanner
 from sipsensor.model import Alert, Observation
 
-lawful = Scanner.observe
+
+class Changed(Scanner):
+    def observe(self, observation: Observation) -> Sequence[Alert]:
+        if b"boom" in observation.examined.payload:
+            raise RuntimeError("on purpose")
+        return super().observe(observation)
 
 
-def observe(self: Scanner, observation: Observation) -> Sequence[Alert]:
-    if b"boom" in observation.examined.payload:
-        raise RuntimeError("on purpose")
-    return lawful(self, observation)
-
-
-Scanner.observe = observe  # type: ignore[method-assign]
+vars(app)["DETECTORS"] = tuple(Changed if kind is Scanner else kind for kind in DETECTORS)
 main()

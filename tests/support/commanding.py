@@ -33,13 +33,11 @@ class Commanding(Site):
         self.posture = Posture(self.sensor, lambda: self.ts, lambda: self.monotonic)
         self.reasons = Why(self.sensor, lambda: self.ts)
 
-        def keep(packet: Packet) -> Decision:
-            examined = engine.examiner.examine(packet)
-            decision = engine.judge(examined)
-            self.sensor.outlets.evidence.see(examined, decision)
-            return decision
-
-        engine.process = keep  # type: ignore[method-assign]
+    def process(self, packet: Packet) -> Decision:
+        examined = self.engine.examiner.examine(packet)
+        decision = self.engine.judge(examined)
+        self.sensor.outlets.evidence.see(examined, decision)
+        return decision
 
     @property
     def told(self) -> list[dict[str, Any]]:

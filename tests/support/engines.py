@@ -9,7 +9,7 @@ from sipsensor.decide.ledger import Ladder, Ledger
 from sipsensor.decide.policy import Policy
 from sipsensor.decide.safety import Net, Safety
 from sipsensor.decide.trust import Trust
-from sipsensor.detect.base import Detector
+from sipsensor.detect.base import Detector, Observer
 from sipsensor.engine import Engine
 from sipsensor.fastpath.examine import Examiner
 from sipsensor.fastpath.examined import Examined
@@ -30,6 +30,7 @@ from sipsensor.model import (
     Verdict,
     When,
 )
+from sipsensor.protocols.base import View
 from sipsensor.reassembly.assembler import Assembler
 from sipsensor.track.direction import Directions
 from sipsensor.track.ends import Ends
@@ -44,15 +45,23 @@ EVERYTHING = (Interest(When.JUDGE, AppProtocol.SIP),)
 LEARN = (Interest(When.LEARN, AppProtocol.SIP),)
 
 
+class Broken(Tracker):
+    """Fails on every message."""
+
+    def track(self, message: View, examined: Examined) -> Observation:  # noqa: ARG002
+        raise RuntimeError("on\npurpose")
+
+
 @dataclass(frozen=True)
 class NoSettings:
     """Of a detector that has none."""
 
 
-class Watcher:
+class Watcher(Observer):
     """A detector that remembers what it saw and answers with what it was told to."""
 
     name = "watcher"
+    shape = False
     settings_type = NoSettings
 
     def __init__(self, answer: Judge | None = None, interests: Sequence[Interest] = EVERYTHING) -> None:

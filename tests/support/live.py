@@ -16,6 +16,7 @@ from sipsensor.export.evidence import Evidence
 from sipsensor.live.memory import Facts
 from sipsensor.live.page import Lane, Page
 from sipsensor.model import Table
+from sipsensor.sources.governor import Governor
 from sipsensor.sources.nfqueue import QueueState
 from sipsensor.sources.pump import LATENCY_BOUNDS
 
@@ -60,6 +61,12 @@ class FakeOutlets:
 
 
 @dataclass
+class FakeShedding:
+    accepted: int = 0
+    dropped: int = 0
+
+
+@dataclass
 class FakeSensor:
     settings: Settings = field(default_factory=defaults)
     engine: Engine = field(default_factory=lambda: build_engine(defaults()))
@@ -69,6 +76,8 @@ class FakeSensor:
     started: float = STARTED
     pumps: dict[Lane, FakePump] = field(default_factory=lambda: {lane: FakePump() for lane in Lane})
     outlets: FakeOutlets = field(default_factory=FakeOutlets)
+    governor: Governor | None = None
+    shedding: FakeShedding = field(default_factory=FakeShedding)
     errors: deque[tuple[float, str]] = field(default_factory=deque)
     facts: Facts = field(default_factory=Facts)
     said: list[str] = field(default_factory=list)

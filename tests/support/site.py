@@ -90,15 +90,19 @@ class Site:
         """The time in ns."""
         return int(self.now * NANOSECONDS)
 
+    def process(self, packet: Packet) -> Decision:
+        """One packet through the engine."""
+        return self.engine.process(packet)
+
     def outside(self, payload: bytes, src: str = STRANGER, port: int = 5060) -> Decision:
         """A datagram to the PBX."""
         pbx = PBX6 if ":" in src else PBX
-        return self.engine.process(Packet(self.ts, datagram(payload, src, pbx, port), LINK_RAW))
+        return self.process(Packet(self.ts, datagram(payload, src, pbx, port), LINK_RAW))
 
     def inside(self, payload: bytes, dst: str = STRANGER, port: int = 5060) -> Decision:
         """A datagram of the PBX."""
         pbx = PBX6 if ":" in dst else PBX
-        return self.engine.process(Packet(self.ts, datagram(payload, pbx, dst, 5060, port), LINK_RAW))
+        return self.process(Packet(self.ts, datagram(payload, pbx, dst, 5060, port), LINK_RAW))
 
     def ask(  # noqa: PLR0913 - the parts of a request
         self,

@@ -1,8 +1,8 @@
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,10 +13,11 @@ from sipsensor.detect import DETECTORS
 from sipsensor.detect.base import Detector
 from sipsensor.engine import Engine
 from sipsensor.fastpath.examine import Examined
-from sipsensor.model import Action, Arrival, Decision, Mode, Packet, Reason, Verdict
+from sipsensor.model import Action, Alert, Arrival, Decision, Mode, Observation, Packet, Reason, Verdict
 from sipsensor.signatures import SignatureSet
 from sipsensor.sources.pcap import Capture, CaptureError
 from tests.support.captures import NANO, START, enhanced, interface, pcap, section
+from tests.support.engines import Broken
 from tests.support.packets import (
     LINK_RAW,
     LINK_SLL2,
@@ -105,12 +106,24 @@ def test_what_the_file_says_on_error_is_what_the_engine_does() -> None:
     assert own.on_error == (Verdict.ACCEPT, Verdict.DROP)
 
 
-def test_failures_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+class Failing:
+    """A detector around which something that fails was put."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._detector, name)
+
+    def observe(self, _observation: Observation) -> Sequence[Alert]:
+        raise ZeroDivisionError
+
+
+def test_failures_are_reported() -> None:
     failed: list[BaseException] = []
 
     def wrap(detector: Detector) -> Detector:
-        monkeypatch.setattr(detector, "observe", lambda _: 1 / 0)
-        return detector
+        return cast("Detector", Failing(detector))
 
     own = engine(report_error=lambda _, error: failed.append(error), wrap=wrap)
     assert verdict(own, message()).reason is Reason.ERROR
@@ -245,12 +258,12 @@ def test_a_file_that_is_no_capture_is_an_error(tmp_path: Path) -> None:
         run(file)
 
 
-def test_failures_of_the_engine_are_told_and_answered(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures_of_the_engine_are_told_and_answered(write: Write) -> None:
     file = write((0, datagram(message())))
 
     def build() -> Engine:
         made = engine()
-        monkeypatch.setattr(made.tracker, "track", lambda *_: 1 / 0)
+        made.tracker = Broken(made.tracker.directions)
         return made
 
     replay = Replay(build)

@@ -76,11 +76,16 @@ class EventLog:
         self._target = target
         self._cap = cap
         self.written = 0
+        self._omitted = 0
 
     @property
     def left_out(self) -> int:
         """Events not written for their volume since the start."""
-        return self._cap.left_out if self._cap else 0
+        return self._omitted + (self._cap.left_out if self._cap else 0)
+
+    def omit(self) -> None:
+        """Count an event that is not even made, because there are too many of its sort."""
+        self._omitted += 1
 
     def tables(self) -> Sequence[Table]:
         """How full the tables of the cap are."""

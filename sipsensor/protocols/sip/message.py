@@ -113,7 +113,7 @@ class SipMessage(View):
 def parse(examined: examine.Examined) -> SipMessage | Malformed | None:
     """The view, a malformed message, or None when this is no SIP. Never raises on input."""
     content = examined.content
-    if content == _REQUEST or content == _RESPONSE:  # noqa: PLR1714 - a set would be looked up
+    if content in (_REQUEST, _RESPONSE):
         message = SipMessage.__new__(SipMessage)
         message.read(examined)
         return message

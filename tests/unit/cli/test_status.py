@@ -13,6 +13,7 @@ import pytest
 from sipsensor.cli.asking import span
 from sipsensor.cli.status import _latency
 from sipsensor.control.server import Server
+from sipsensor.engine import Engine
 from sipsensor.live.page import Lane, LaneNumber, Number
 from sipsensor.live.posture import Posture
 from sipsensor.live.serving import serve_control
@@ -119,6 +120,19 @@ def test_a_bad_configuration_is_exit_2(program: Program, tmp_path: Path) -> None
     assert "cannot be read" in program("status", "--config", tmp_path / "none.toml", code=2).stderr
 
 
+class Evil:
+    """An engine whose table has a name that no table has."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine, self._name = engine, name
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._engine, name)
+
+    def tables(self) -> Iterator[Table]:
+        return iter([Table(self._name, 1, 2, 3)])
+
+
 def test_what_comes_through_the_socket_is_escaped(
     command: Command, sensor: FakeSensor, socket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +140,7 @@ def test_what_comes_through_the_socket_is_escaped(
     sensor.errors.append((1_800_000_000.0, evil))
     sensor.engine.counters.alerts[evil] = 1
     sensor.protected = (evil,)
-    monkeypatch.setattr(sensor.engine, "tables", lambda: iter([Table(evil, 1, 2, 3)]))
+    monkeypatch.setattr(sensor, "engine", Evil(sensor.engine, evil))
     text = command("status", "--socket", socket).output
     assert text.count("\\x1b[2J\\u202e\\x0aFaults") == 4
     assert not set(text) & {"\x1b", "\u202e"}

@@ -1,7 +1,8 @@
 from sipsensor.app import build_engine
 from sipsensor.cli.witness import Witness
 from sipsensor.config.load import defaults
-from sipsensor.model import Mode, Packet, Reason
+from sipsensor.decide.ledger import Ledger
+from sipsensor.model import Cut, Mode, Observation, Packet, Reason
 from tests.support.captures import START
 from tests.support.packets import LINK_RAW, datagram
 from tests.unit.cli.conftest import ATTACK, BENIGN
@@ -49,9 +50,14 @@ def test_it_keeps_a_drop_that_no_detector_asked_for() -> None:
 
 def test_it_keeps_the_error_of_a_failing_engine() -> None:
     witness = Witness()
+
+    class Failing(Ledger):
+        def accepted(self, observation: Observation) -> Cut | None:  # noqa: ARG002
+            raise RuntimeError("on purpose")
+
     engine = build_engine(defaults(), wrap=witness.wrap)
     witness.watch(engine)
-    engine.kinds = None  # type: ignore[assignment]
+    engine.ledger = Failing({})
     assert engine.process(packet(BENIGN)).reason is Reason.ERROR
-    assert isinstance(witness.error, AttributeError)
+    assert isinstance(witness.error, RuntimeError)
     assert witness.messages[0].decision is None

@@ -75,8 +75,9 @@ def test_limits_and_cuts_are_not_for_a_trunk() -> None:
 
 
 def test_a_signature_kills_a_trunks_packet_all_the_same() -> None:
-    one = site(Watcher(always(rule())), trunks=[TRUNK])
-    one.engine.kinds.shapes = one.engine.kinds.judges
+    signature = Watcher(always(rule()))
+    signature.shape = True
+    one = site(signature, trunks=[TRUNK])
     decision, _ = one.ask(Guest("+49", src=TRUNK), "INVITE")
     assert (decision.verdict, decision.reason) == (Verdict.DROP, Reason.SIGNATURE)
 

@@ -125,16 +125,16 @@ def test_rules_and_ports_of_a_source_are_bounded() -> None:
 
 
 def test_the_exchange_is_kept_in_both_directions_and_the_account_has_its_name() -> None:
-    site = Site(engine(*behaviours()))
     evidence = Evidence(64, 6, 1 << 20, 3600)
 
-    def keep(packet: Packet) -> Decision:
-        examined = site.engine.examiner.examine(packet)
-        decision = site.engine.judge(examined)
-        evidence.see(examined, decision)
-        return decision
+    class Kept(Site):
+        def process(self, packet: Packet) -> Decision:
+            examined = self.engine.examiner.examine(packet)
+            decision = self.engine.judge(examined)
+            evidence.see(examined, decision)
+            return decision
 
-    site.engine.process = keep  # type: ignore[method-assign]
+    site = Kept(engine(*behaviours()))
     guest = Guest("al\x1bice")
     for _ in range(30):
         site.register(guest, right=False)

@@ -3,7 +3,7 @@ import pytest
 from sipsensor.fastpath.examined import Examined
 from sipsensor.fastpath.names import FIELD_HEADERS, FIELDS, HEADERS
 from sipsensor.fastpath.ranges import Networks
-from sipsensor.fastpath.tables import keyed_hash
+from sipsensor.fastpath.tables import folded, keyed_hash
 from tests.support.packets import LINK_RAW, PBX, STRANGER, datagram, message, response, wide
 from tests.support.scanning import PLAIN, SEED, examine, frame, norm, raw
 
@@ -180,3 +180,64 @@ def test_keys_are_those_of_the_values_in_lower_case(end: str) -> None:
             assert e.keys(field) == [e.key(value.lower()) for value in e.values(field)], name
             most = max(most, len(e.keys(field)))
     assert most > 2
+
+
+# --- keys without lists --------------------------------------------------------------------------------------------------------
+
+
+KEYED = [
+    FIELDS[name] for name in ("to.user", "uri.user", "call-id", "contact", "auth.nonce", "user-agent", "via.branch")
+]
+
+
+@pytest.mark.parametrize("field", KEYED)
+@pytest.mark.parametrize(
+    "extra",
+    [
+        [],
+        [("Call-ID", "another")],
+        [("To", "<sip:two@pbx>")],
+        [("Contact", "<sip:a@b>"), ("Contact", "<sip:c@d>")],
+        [("Authorization", 'Digest nonce="n"')],
+        [("Authorization", 'Digest nonce="n"'), ("Proxy-Authorization", 'Digest nonce="n"')],
+        [("User-Agent", "a\rVia: x")],
+    ],
+)
+def test_one_key_of_a_field_is_that_of_all_its_keys_together(field: int, extra: list[tuple[str, str]]) -> None:
+    one = PLAIN.examine_raw(datagram(message("REGISTER", extra=extra)), LINK_RAW, 0)
+    keys = one.keys(field)
+    assert one.named(field) == folded(keys)
+    assert one.sole(field) in {0, *keys[:1]}
+    assert not one.sole(field) or len(keys) == 1
+    assert one.has(field) == (one.raw(field) is not None)
+
+
+def test_what_is_no_message_has_no_keys() -> None:
+    one = PLAIN.examine_raw(datagram(b"hello"), LINK_RAW, 0)
+    for field in KEYED:
+        assert (one.named(field), one.sole(field), one.has(field), one.mentions(field, b"h")) == (0, 0, False, False)
+
+
+def test_a_field_that_does_not_exist_is_not_there() -> None:
+    one = PLAIN.examine_raw(datagram(message("REGISTER")), LINK_RAW, 0)
+    for field in (-1, 0, 63, 10_000):
+        assert (one.has(field), one.sole(field), one.named(field)) == (False, 0, 0)
+    assert one.text_key(10_000) == one.text_key(-1) == one.key(b"")
+
+
+def test_the_key_of_a_text_is_that_of_its_bytes() -> None:
+    one = PLAIN.examine_raw(datagram(message("REGISTER", "sip:PBX")), LINK_RAW, 0)
+    uri = FIELDS["uri"]
+    assert one.text_key(uri) == one.key(b"sip:PBX")
+
+
+@pytest.mark.parametrize(("word", "there"), [(b"branch", True), (b"z9hg4bk", True), (b"maddr", False), (b"", False)])
+def test_a_word_is_found_however_it_is_written(word: bytes, *, there: bool) -> None:
+    via = FIELDS["via"]
+    for text in (
+        "SIP/2.0/UDP a;branch=z9hG4bK1",
+        "SIP/2.0/UDP a;BRANCH=Z9HG4BK1",
+        "SIP/2.0/UDP bbranch;branch=z9hg4bk",
+    ):
+        one = PLAIN.examine_raw(datagram(message("REGISTER", change={"Via": text})), LINK_RAW, 0)
+        assert one.mentions(via, word) == there

@@ -201,3 +201,14 @@ def test_sdp_within_another_body_is_found() -> None:
     body = b"--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\no=me\r\ns=svwar\r\n--x--\r\n"
     e = examine(message("INVITE", body=body, extra=[("c", "multipart/mixed;boundary=x")]))
     assert (raw(e, "sdp.origin"), raw(e, "sdp.session"), raw(e, "sdp.media")) == (b"me", b"svwar", None)
+
+
+@pytest.mark.parametrize("behind", [b"", b"\r\n", b"\r\nTo: <sip:x@y;z>;tag=w@,:?=\r\n\r\n" + b" ,;:@" * 8])
+@pytest.mark.parametrize("size", range(1, 36))
+def test_a_field_ends_where_it_ends_whatever_stands_behind_and_however_long_it_is(size: int, behind: bytes) -> None:
+    """Searches read sixteen bytes at a time, across the end of the field, and never across that of the datagram."""
+    word = b"w" * size
+    value = b"<sip:%s@%s:5061;p=%s>;q=%s;tag=%s" % (word, word, word, word, word)
+    e = examine(b"OPTIONS sip:a SIP/2.0\r\nFrom: " + value + behind)
+    uri = value[1 : value.index(b">")]
+    assert tuple(raw(e, f"from.{part}") for part in PARTS) == (None, uri, word, word, b"5061", word)

@@ -6,7 +6,7 @@ import pytest
 
 from sipsensor.fastpath.examine import Examiner
 from sipsensor.fastpath.matcher import VIEW_NORM, Matcher
-from sipsensor.fastpath.names import FIELDS
+from sipsensor.fastpath.names import FIELDS, HEADERS
 from tests.support.packets import LINK_RAW, datagram, message
 from tests.support.scanning import matching
 
@@ -126,3 +126,43 @@ def test_a_matcher_is_shared_by_examiners() -> None:
     assert all(
         one.examine_raw(datagram(message(change={"User-Agent": "a"})), LINK_RAW, 0).hits == (0,) for one in examiners
     )
+
+
+LINES = ("order", True, [HEADERS["via"]] * 3)
+TAG = ("tag", FIELDS["from.tag"], 1)
+TAGGED = "<sip:100@1.1.1.1>;tag=3130300131"
+
+
+def lines_and_tag(rule: Any, lines: int, sender: str) -> bool:  # noqa: ANN401
+    head = [("Via", "SIP/2.0/UDP a")] * (lines - 1) + [("From", sender)]
+    return matching([LINES, TAG, ("count", 0, 3, 99)], [rule]).examine_raw(
+        datagram(message(headers=head)), LINK_RAW, 0
+    ).hits == (0,)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (0, (False, False, False)),
+        (1, (True, False, True)),
+        (("not", 0), (True, True, True)),
+        (("not", 1), (False, True, False)),
+        (("any", (0, 2)), (True, True, True)),
+        (("any", (1, 2)), (True, True, True)),
+        (("all", (("not", 0), 2)), (True, True, True)),
+        (("all", (1, 2)), (True, False, True)),
+        (("all", (1, ("any", (0, 2)))), (True, False, True)),
+        (("all", (("any", (1, 1)), ("not", 0))), (True, False, True)),
+    ],
+)
+def test_what_cannot_match_is_passed_over_and_nothing_else(rule: Any, expected: tuple[bool, ...]) -> None:  # noqa: ANN401
+    asked = ((3, TAGGED), (3, "<sip:100@1.1.1.1>;tag=9fxc"), (70, TAGGED))
+    assert tuple(lines_and_tag(rule, lines, sender) for lines, sender in asked) == expected
+
+
+@pytest.mark.parametrize("lines", [62, 63, 64, 100])
+def test_an_order_of_many_lines(lines: int) -> None:
+    examiner = matching([("order", True, [HEADERS["via"]] * lines)], [0])
+    for sent in (62, 63, 64, 100):
+        text = message(headers=[("Via", "SIP/2.0/UDP a")] * sent)
+        assert bool(examiner.examine_raw(datagram(text), LINK_RAW, 0).hits) == (sent == lines)

@@ -341,3 +341,59 @@ def test_records_are_cleared() -> None:
     table.changes()
     table.clear()
     assert (table.get(1, 0), table.fill) == (None, 0)
+
+
+# --- records without tuples ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_kept_number_by_number_is_what_put_keeps() -> None:
+    one, other = Records(64, 3, kept=True), Records(64, 3, kept=True)
+    place = one.keep(7, 0, 100, 2)
+    for index, number in enumerate((11, 22, 33)):
+        one.fill_in(place, index, number)
+    other.put(7, 0, 100, (11, 22, 33), 2)
+    assert one.entries(50) == other.entries(50)
+    assert one.changes() == other.changes()
+    assert [one.number(one.find(7, 50), index) for index in range(3)] == [11, 22, 33]
+    assert (one.first(7, 50), one.holds(7, 50)) == (11, True)
+    assert (one.find(7, 100), one.first(7, 100, 5), one.holds(7, 100)) == (-1, 5, False)
+
+
+def test_one_number_is_put_as_a_tuple_of_one() -> None:
+    one = Records(64, 1)
+    assert one.put_one(7, 0, 100, 42)
+    assert one.get(7, 0) == (42,)
+    assert not one.put_one(0, 0, 100, 42)
+    assert one.keep(0, 0, 100) == -1
+
+
+def test_a_place_that_is_none_holds_nothing_and_takes_nothing() -> None:
+    one = Records(8, 2)
+    place = one.keep(7, 0, 100)
+    for wrong in (-1, 8, 1 << 30):
+        one.fill_in(wrong, 0, 5)
+        assert one.number(wrong, 0) == 0
+    one.fill_in(place, 2, 5)
+    one.fill_in(place, -1, 5)
+    assert one.number(place, 2) == one.number(place, -1) == 0
+    assert one.get(7, 0) == (0, 0)
+
+
+def test_who_is_outranked_by_all_is_not_kept_and_who_goes_is_told() -> None:
+    one = Records(8, 1, kept=True)
+    for key in range(1, 9):
+        one.put_one(key << 40, 0, 100, key, 2)
+    one.changes()
+    assert not one.put_one(99 << 40, 0, 100, 1, 1)
+    assert one.put_one(98 << 40, 0, 100, 1, 2)
+    assert {key >> 40 for key, until, *_ in one.changes() if not until} == {1}
+    assert one.evictions == 1
+
+
+def test_a_place_whose_time_ran_out_is_taken_before_anybody_goes() -> None:
+    one = Records(8, 1)
+    for key in range(1, 9):
+        one.put_one(key << 40, 0, 10 if key == 5 else 100, key)
+    assert one.put_one(99 << 40, 50, 100, 1)
+    assert one.evictions == 0
+    assert not one.holds(5 << 40, 0)

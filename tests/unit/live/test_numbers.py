@@ -19,6 +19,7 @@ from sipsensor.export.metrics import registry
 from sipsensor.live.numbers import Numbers, backend_of
 from sipsensor.live.page import BACKENDS, Lane, LaneNumber, Number
 from sipsensor.model import Mode
+from sipsensor.sources.governor import Governor
 from sipsensor.sources.nfqueue import QueueState
 from sipsensor.sources.pump import LATENCY_BOUNDS
 from tests.conftest import missing
@@ -161,6 +162,21 @@ def test_the_kernel_and_the_page_say_what_was_not_judged(sensor: FakeSensor, ker
         "rate_limited_packets_total": 450_000,
     }.items():
         assert found[name] == value, name
+
+
+def test_the_governor_is_told(sensor: FakeSensor, kernel: Kernel) -> None:
+    assert "governor_rate" not in samples(sensor, kernel)
+    sensor.governor = Governor(0.5, 50_000)
+    sensor.shedding.accepted, sensor.shedding.dropped = 3, 4
+    found = samples(sensor, kernel)
+    for name, value in {
+        "shed_packets_total{answer=accept}": 3,
+        "shed_packets_total{answer=drop}": 4,
+        "governor_rate": 10_000,
+        "governor_level": 0,
+        "judging_cost_seconds": 0.00005,
+    }.items():
+        assert found[name] == pytest.approx(value), name
 
 
 def test_what_the_user_may_not_read_is_absent_and_not_zero(sensor: FakeSensor, kernel: Kernel) -> None:

@@ -29,6 +29,7 @@ from sipsensor.model import Arrival, Mode
 from sipsensor.sources.nfqueue import QueueError
 from sipsensor.sources.pcap import Capture, packets
 from sipsensor.sources.pump import Pump
+from tests.support.engines import Broken
 
 SCANNER = (
     b"OPTIONS sip:100@192.0.2.10 SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.5:5060;branch=z9hG4bK-1\r\nUser-Agent: friendly-scanner\r\n"
@@ -269,10 +270,12 @@ def test_a_sensor_after_another_writes_its_own_record(kernel: Kernel, settings: 
 def test_an_engine_that_fails_is_kept_and_said(
     kernel: Kernel, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError("on\npurpose")
+    def build(*arguments: Any, **options: Any) -> Engine:
+        made = build_engine(*arguments, **options)
+        made.tracker = Broken(made.tracker.directions)
+        return made
 
-    monkeypatch.setattr(Engine, "_judge", fail)
+    monkeypatch.setattr("sipsensor.live.sensor.build_engine", build)
     running = Started(settings)
     assert kernel.judge(1, LAWFUL) == DROP
     running.end()

@@ -133,11 +133,13 @@ def test_what_grows_is_trouble_for_a_minute(watched: Watched, number: LaneNumber
 
 def test_losses_and_faults_are_trouble(watched: Watched) -> None:
     watched.kernel.queues[5060] = QueueState(8000, 3, 4)
+    watched.sensor.shedding.dropped, watched.sensor.shedding.accepted = 5, 6
     watched.sensor.engine.counters.errors = 1
     watched.sensor.pumps[Lane.STRANGERS].failures = 2
     watched.sensor.outlets.lost = 3
     assert watched.troubles() == [
         "packets that the kernel dropped unseen in the last minute, because a queue or its socket was full: 7",
+        "packets of strangers that were shed unjudged in the last minute, because more came than queue.governor allows: 11",
         "packets on which the engine failed in the last minute: 1",
         "exceptions beside the engine in the last minute (see the log): 2",
         "events or recorded packets that could not be written in the last minute (see the disk): 3",

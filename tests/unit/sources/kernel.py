@@ -14,6 +14,7 @@ from sipsensor.fastpath.examine import Examined, Examiner
 from sipsensor.fastpath.matcher import Matcher
 from sipsensor.fastpath.ranges import Networks
 from sipsensor.live.page import LANE_NUMBERS
+from sipsensor.sources.governor import Governor
 from sipsensor.sources.pump import Pump, Turns
 
 HOOK_IN, HOOK_FORWARD, HOOK_OUT = 1, 2, 3
@@ -58,7 +59,7 @@ def queued(number: int, packet: bytes, hook: int = HOOK_FORWARD, indev: int = 7,
 class Bench:
     """A pump on one end of a socket pair, and the kernel's end."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a pump may have, by name
         self,
         judge: Callable[[Examined], int],
         failed: Failed,
@@ -67,6 +68,8 @@ class Bench:
         tick: Tick | None = None,
         turns: Turns | None = None,
         first: bool = False,
+        governor: Governor | None = None,
+        shed: Callable[[Examined], int] | None = None,
     ) -> None:
         ours, self.kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.kernel.settimeout(5)
@@ -88,6 +91,8 @@ class Bench:
             turns=turns,
             first=first,
             numbers=self.numbers,
+            governor=governor,
+            shed=shed,
         )
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import time
+import threading
 from collections.abc import Iterable
 
 import pytest
@@ -53,16 +53,24 @@ def test_drops_go_first_and_one_accept_answers_for_the_rest(bench: Bench) -> Non
     assert (bench.pump.accepted, bench.pump.dropped) == (3, 2)
 
 
-def test_one_accept_is_for_that_packet_alone(bench: Bench) -> None:
-    send(bench, [BAD, GOOD, BAD])
+def test_where_most_are_dropped_accepts_go_first(bench: Bench) -> None:
+    send(bench, [BAD, GOOD, BAD, BAD, GOOD])
     serve(bench)
-    assert bench.answers() == [Answer(1, DROP), Answer(3, DROP), Answer(2, ACCEPT)]
+    assert bench.answers() == [Answer(2, ACCEPT), Answer(5, ACCEPT), Answer(4, DROP, batch=True)]
+    assert (bench.pump.accepted, bench.pump.dropped) == (2, 3)
 
 
-def test_drops_alone_want_no_accept(bench: Bench) -> None:
-    send(bench, [BAD, BAD])
+@pytest.mark.parametrize(("payload", "verdict"), [(GOOD, ACCEPT), (BAD, DROP)])
+def test_one_verdict_for_all(bench: Bench, payload: bytes, verdict: int) -> None:
+    send(bench, [payload] * 3)
     serve(bench)
-    assert bench.answers() == [Answer(1, DROP), Answer(2, DROP)]
+    assert bench.answers() == [Answer(3, verdict, batch=True)]
+
+
+def test_a_verdict_of_one_packet_is_for_that_packet_alone(bench: Bench) -> None:
+    send(bench, [BAD, GOOD])
+    serve(bench)
+    assert bench.answers() == [Answer(1, DROP), Answer(2, ACCEPT)]
 
 
 def test_nothing_is_held_back_to_fill_a_batch(bench: Bench) -> None:
@@ -195,30 +203,39 @@ def test_the_largest_packets_fill_a_batch_whole(bench: Bench, judged: list[Exami
     assert [examined.payload for examined in judged] == payloads
 
 
-def test_the_other_pump_goes_before_each_run(make: Maker) -> None:
-    turns = Turns()
-    order: list[str] = []
+def test_the_other_pump_goes_after_the_packet_at_hand(make: Maker) -> None:
+    turns, begun, enough = Turns(), threading.Event(), threading.Event()
+    judged: list[int] = []
 
     def trusted_judge(_examined: Examined) -> int:
-        order.append("trusted")
+        begun.set()
+        enough.wait(5)
         return 0
 
-    def judge(_examined: Examined) -> int:
-        order.append("stranger")
-        if len(order) == 1:
+    def judge(examined: Examined) -> int:
+        judged.append(examined.number)
+        if len(judged) == 1:
             trusted.kernel.send(queued(1, ip("203.0.113.9")))
-            deadline = time.monotonic() + 5
-            while not trusted.numbers[LaneNumber.TAKEN] and time.monotonic() < deadline:
-                time.sleep(0.001)
+            begun.wait(5)
+        else:
+            enough.set()
         return 0
 
     trusted = make(trusted_judge, lambda *_: 0, turns=turns, first=True)
     strangers = make(judge, lambda *_: 0, turns=turns)
     with running(trusted):
-        send(strangers, [GOOD] * (2 * YIELD))
+        ids = send(strangers, [GOOD] * YIELD)
         serve(strangers)
         assert trusted.verdict() == (1, ACCEPT)
-    assert order.index("trusted") <= YIELD
+    assert judged == ids
+    assert strangers.answers() == [Answer(1, ACCEPT)]
+    answers = strangers.answers()
+    while answers[-1].packet != YIELD:
+        answers += strangers.answers()
+    waiting = ids[1:]
+    settled(waiting, answers)
+    assert not waiting
+    assert strangers.nothing_more()
 
 
 def test_a_message_that_is_no_packet_is_passed_over(bench: Bench) -> None:

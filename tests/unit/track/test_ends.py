@@ -171,7 +171,7 @@ def test_what_the_pbx_asks_through_a_proxy_goes_to_the_proxy() -> None:
     asked = ENDS.of(PLAIN.examine_raw(datagram(text, PBX, PROXY), LINK_RAW, 0), True)
     answer = b"SIP/2.0 200 OK\r\n" + text.split(b"\r\n", 1)[1]
     came = ENDS.of(PLAIN.examine_raw(datagram(answer, PROXY, PBX), LINK_RAW, 0), False)
-    assert asked == came
+    assert (asked.port, asked.source, asked.address) == (came.port, came.source, came.address)
     assert (asked.text, asked.behind, asked.carrier) == ((wide(PROXY), 5060), False, True)
 
 

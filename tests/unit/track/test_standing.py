@@ -1,3 +1,4 @@
+from sipsensor.fastpath import pair_key
 from sipsensor.model import NANOSECONDS, Standing
 from sipsensor.track.standing import (
     KNOWN_SECONDS,
@@ -6,7 +7,6 @@ from sipsensor.track.standing import (
     SOURCES_PER_ACCOUNT,
     Held,
     Standings,
-    pair_key,
 )
 
 HOUR = 3600 * NANOSECONDS
@@ -23,7 +23,7 @@ def accept(one: Standings, port: int, source: int, account: int = 201, *, until:
 
 def test_nobody_is_known_at_first() -> None:
     one = Standings()
-    assert (one.of(1, 0), one.held(1, 0), one.known_call(201, 5, 0)) == (Standing.STRANGER, None, None)
+    assert (one.of(1, 0), one.held(1, 0), one.knows(201, 5, 0)) == (Standing.STRANGER, None, False)
     assert (one.is_account(201, 0), one.accounts_at(5, 0), one.trusted(0)) == (False, 0, 0)
 
 
@@ -34,8 +34,8 @@ def test_who_is_accepted_is_trusted_there_until_then_and_known_for_weeks() -> No
     assert one.of(1, HOUR) is Standing.STRANGER
     assert one.of(2, 0) is Standing.STRANGER
     assert one.known_call(201, 5, KNOWN_SECONDS * NANOSECONDS - 1) == 7
-    assert one.known_call(201, 5, KNOWN_SECONDS * NANOSECONDS) is None
-    assert (one.known_call(201, 6, 0), one.known_call(202, 5, 0)) == (None, None)
+    assert not one.knows(201, 5, KNOWN_SECONDS * NANOSECONDS)
+    assert (one.knows(201, 6, 0), one.knows(202, 5, 0)) == (False, False)
     assert (one.is_account(201, 0), one.accounts_at(5, 0)) == (True, 1)
 
 
@@ -54,7 +54,7 @@ def test_an_account_has_ten_sources_and_no_more() -> None:
     found = [accept(one, 100 + source, source) for source in range(1, SOURCES_PER_ACCOUNT + 3)]
     assert found == [True] * SOURCES_PER_ACCOUNT + [False] * 2
     assert one.of(100 + SOURCES_PER_ACCOUNT + 1, 0) is Standing.STRANGER
-    assert one.known_call(201, SOURCES_PER_ACCOUNT + 1, 0) is None
+    assert not one.knows(201, SOURCES_PER_ACCOUNT + 1, 0)
     assert accept(one, 500, 1)  # one of the ten comes from another port
     assert (one.sources_of(201, 0), one.sources_of(202, 0)) == (SOURCES_PER_ACCOUNT, 0)
 
@@ -68,7 +68,7 @@ def test_a_source_where_an_account_has_not_been_for_weeks_makes_room_for_another
         assert one.accept(1, 5, held(), 7, now, now + DAY)
         one.accept(2, 1000 + day, held(), 7, now, now + DAY)
         places.append(one.known_call(201, 1000 + day, now) == 7)
-        known = [place for place in (5, *range(1000, 1100)) if one.known_call(201, place, now) is not None]
+        known = [place for place in (5, *range(1000, 1100)) if one.knows(201, place, now)]
         assert len(known) <= SOURCES_PER_ACCOUNT
     assert sum(places) >= 60
     assert any(places[-14:])

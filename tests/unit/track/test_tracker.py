@@ -156,7 +156,7 @@ def test_a_nonce_that_somebody_outside_made_proves_nobody() -> None:
 def test_nor_after_thousands_that_answer_nothing() -> None:
     """A callee's challenge waits in the PBX for what others say; meanwhile invented ones fill the table of those that came."""
     one = site()
-    one.engine.tracker.challenges = Challenges(capacity=64)
+    one.engine.tracker = Tracker(one.engine.tracker.directions, challenges=Challenges(capacity=64))
     asked = {"Via": "SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKpbx", "CSeq": "9 INVITE"}
     one.inside(message("INVITE", "sip:callee@there", change=asked), OTHER.src)
 

@@ -34,16 +34,14 @@ class Logged(Site):
         super().__init__(engine(*behaviours(), mode=mode), start=1_800_000_000)
         self.file = io.BytesIO()
         self.summary = Summary()
-        log = EventLog(self.file, cap)
+        self.log, self.mode = EventLog(self.file, cap), mode
 
-        def keep(packet: Packet) -> Decision:
-            examined = self.engine.examiner.examine(packet)
-            decision = self.engine.judge(examined)
-            log.packet(examined, decision, mode)
-            self.summary.count(examined, decision)
-            return decision
-
-        self.engine.process = keep  # type: ignore[method-assign]
+    def process(self, packet: Packet) -> Decision:
+        examined = self.engine.examiner.examine(packet)
+        decision = self.engine.judge(examined)
+        self.log.packet(examined, decision, self.mode)
+        self.summary.count(examined, decision)
+        return decision
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in self.file.getvalue().splitlines()]

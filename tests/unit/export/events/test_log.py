@@ -59,6 +59,13 @@ def test_a_live_log_is_capped_and_counts_what_it_left_out(judge: Judge) -> None:
     assert last["stats"]["rule"] == "scanner.sipvicious.user-agent"
 
 
+def test_what_is_not_even_made_counts_as_left_out() -> None:
+    log = EventLog(io.BytesIO())
+    log.omit()
+    log.omit()
+    assert (log.written, log.left_out) == (0, 2)
+
+
 def test_the_file_is_private_and_appended_to(tmp_path: Path) -> None:
     path = tmp_path / "new" / "events.jsonl"
     for number in range(2):

@@ -36,7 +36,7 @@ def test_what_was_counted_becomes_samples() -> None:
 
 def test_alerts_are_by_family_and_severity_of_their_rules() -> None:
     counters = Counters()
-    counters.alerts = {"scanner.svmap.tag": 2, "scanner.svwar.tag": 1, "flood.register.source": 4}
+    counters.alerts.update({"scanner.svmap.tag": 2, "scanner.svwar.tag": 1, "flood.register.source": 4})
     rules = [
         rule("scanner.svmap.tag", severity=1),
         rule("scanner.svwar.tag", severity=2),

@@ -17,7 +17,7 @@ def parsed(payload: bytes) -> SipMessage:
 def test_a_request() -> None:
     view = parsed(message("INVITE", "sip:bob@example.com;x=y", body=b"v=0\r\n"))
     assert view.is_request
-    assert view.protocol is AppProtocol.SIP
+    assert view.protocol == AppProtocol.SIP
     assert (view.what, view.method, view.method_name, view.code) == (METHODS.index(b"INVITE"), b"INVITE", "INVITE", 0)
     assert (view.uri, view.version, view.phrase) == (b"sip:bob@example.com;x=y", b"SIP/2.0", None)
     assert view.start_line == b"INVITE sip:bob@example.com;x=y SIP/2.0"
