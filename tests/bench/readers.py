@@ -19,6 +19,7 @@ ENOUGH = "{ count = 100000000, seconds = 60 }"
 NEVER_REACHED = f"""
 [queue]
 stranger_rate = 1000000
+governor = 0.0
 [detectors.handshakes]
 sender = {ENOUGH}
 [detectors.enumeration]

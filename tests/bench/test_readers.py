@@ -25,7 +25,7 @@ from tests.lab.traffic.watch import publish
 ROUNDS = int(os.environ.get("SIPSENSOR_BENCH_ROUNDS", "3"))
 PACKETS = int(os.environ.get("SIPSENSOR_BENCH_PACKETS", "200000"))
 SOURCES = 100
-BUSY = 0.3
+BUSY = 0.2
 """The part of the processor that a flood leaves to its reader."""
 FASTEST = 50_000
 PROMISED = {"registered": {"floor": 2.2, "Suricata": 0.45}, "strangers": {"Suricata": 1.0}}
