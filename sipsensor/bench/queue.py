@@ -49,13 +49,9 @@ _ROOM = 64 * 1024 * 1024
 _PATIENCE = 60.0
 
 
-class Accepting(Judge):
-    """The floor."""
-
-    def judge(self, examined: examine.Examined) -> int:
-        """Accepts what was examined."""
-        del examined
-        return 0
+def accept(_examined: examine.Examined) -> int:
+    """The floor's verdict on what was examined."""
+    return 0
 
 
 class Evidence:
@@ -135,7 +131,7 @@ def _measured(settings: Settings) -> dict[str, float]:
 
         return offline.medians(
             {
-                "accept": one("accept", Accepting()),
+                "accept": one("accept", Judge(accept)),
                 "strangers": one("strangers", _judging(judges["strangers"])),
                 "registered": one("registered", _judging(judges["registered"])),
             }
