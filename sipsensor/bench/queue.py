@@ -52,6 +52,9 @@ _PATIENCE = 60.0
 class Accepting(Judge):
     """The floor."""
 
+    def __init__(self) -> None:
+        """It asks nobody."""
+
     def judge(self, examined: examine.Examined) -> int:
         """Accepts what was examined."""
         del examined
