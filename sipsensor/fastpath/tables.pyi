@@ -74,8 +74,8 @@ class Records:
     def forget(self, key: int) -> None:
         """Hold it no longer."""
     def changes(self) -> list[_Entry]:
-        """What was written or forgotten since the last call; an entry that is gone has 0 for its time and no numbers. Mere renewals are left out
-        until a quarter of the time that was told is gone.
+        """What was written or forgotten since the last call; an entry that is gone has 0 for its time and no numbers. Mere renewals are
+        left out until a quarter of the time that was told is gone.
         """
     def entries(self, now: int) -> list[_Entry]:
         """All that is held."""
