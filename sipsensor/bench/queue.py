@@ -49,9 +49,16 @@ _ROOM = 64 * 1024 * 1024
 _PATIENCE = 60.0
 
 
-def accept(_examined: examine.Examined) -> int:
-    """The floor's verdict on what was examined."""
-    return 0
+class Accepting(Judge):
+    """The floor."""
+
+    def __init__(self) -> None:
+        """It asks nobody."""
+
+    def judge(self, examined: examine.Examined) -> int:
+        """Accepts what was examined."""
+        del examined
+        return 0
 
 
 class Evidence:
@@ -131,7 +138,7 @@ def _measured(settings: Settings) -> dict[str, float]:
 
         return offline.medians(
             {
-                "accept": one("accept", Judge(accept)),
+                "accept": one("accept", Accepting()),
                 "strangers": one("strangers", _judging(judges["strangers"])),
                 "registered": one("registered", _judging(judges["registered"])),
             }

@@ -4,7 +4,8 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from sipsensor.detect.base cimport Observer
-from sipsensor.fastpath.tables cimport RateTable, SeenTable, pair_key
+from sipsensor.fastpath.folding cimport pair_key
+from sipsensor.fastpath.tables cimport RateTable, SeenTable
 from sipsensor.model cimport Observation
 from sipsensor.track.transactions cimport Request
 

@@ -5,7 +5,8 @@ from libc.stdint cimport int64_t, uint64_t
 
 from sipsensor.detect.base cimport Observer
 from sipsensor.fastpath.examined cimport Examined
-from sipsensor.fastpath.tables cimport RateTable, Records, SeenTable, pair_key
+from sipsensor.fastpath.folding cimport pair_key
+from sipsensor.fastpath.tables cimport RateTable, Records, SeenTable
 from sipsensor.model cimport Observation
 from sipsensor.track.transactions cimport Request
 

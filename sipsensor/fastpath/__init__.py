@@ -5,6 +5,6 @@ alone. It never judges, never raises on packet bytes, and keeps no Python object
 ``from sipsensor.fastpath import examine``.
 """
 
-from sipsensor.fastpath.tables import fold, pair_key
+from sipsensor.fastpath.folding import fold, pair_key
 
 __all__ = ["fold", "pair_key"]

@@ -11,7 +11,7 @@ from sipsensor.fastpath.keys cimport normal_key, text_key
 from sipsensor.fastpath.names cimport F_AUTH_USERNAME, H_AUTHORIZATION, H_PROXY_AUTHORIZATION
 from sipsensor.fastpath.normal cimport form_of
 from sipsensor.fastpath.sip cimport A_BARE_CR, CON_REQUEST, Head
-from sipsensor.fastpath.tables cimport fold
+from sipsensor.fastpath.folding cimport fold
 
 
 cdef int words_in(Cursor c, Span span, Cursor word, bint one) noexcept nogil:

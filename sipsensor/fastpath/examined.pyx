@@ -25,7 +25,7 @@ from sipsensor.fastpath.sip cimport (
     A_BARE_CR, CON_REQUEST, CON_RESPONSE, DIALECT_LF_LINE_END, LINES_MAX, Head, Header, scan,
 )
 from sipsensor.fastpath.ranges cimport Networks
-from sipsensor.fastpath.tables cimport fold
+from sipsensor.fastpath.folding cimport fold
 
 
 cdef int _WWW_AUTHENTICATE = names.HEADERS["www-authenticate"]

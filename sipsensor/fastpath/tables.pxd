@@ -9,13 +9,9 @@ cdef enum:
 
 cdef struct Slot:
     uint64_t touched
-    int64_t since               # first sight
+    int64_t since               # first sight; of a record, the time until which it holds as others were told
     uint32_t count
     uint32_t rank
-
-
-cpdef uint64_t pair_key(uint64_t one, uint64_t other) noexcept nogil
-cpdef uint64_t fold(uint64_t found, uint64_t key) noexcept nogil
 
 
 cdef class _Table:
@@ -66,6 +62,10 @@ cdef class Records(_Table):
     cpdef uint64_t first(self, uint64_t key, int64_t now, uint64_t missing=*) noexcept
     cpdef int find(self, uint64_t key, int64_t now) noexcept
     cpdef uint64_t number(self, int place, int index) noexcept
+    cdef int _place(self, uint64_t key, int64_t now, int64_t until, uint32_t rank) except -2
+    cdef int _note(self, int slot) except -1
+    cdef bint _is_new(self, int slot, int64_t now, int64_t until, uint32_t rank, uint64_t *numbers) noexcept nogil
+    cdef bint _put(self, uint64_t key, int64_t now, int64_t until, uint32_t rank, uint64_t *numbers) except -1
     cpdef int keep(self, uint64_t key, int64_t now, int64_t until, uint32_t rank=*) except -2
     cpdef void fill_in(self, int place, int index, uint64_t number) noexcept
     cpdef bint put_one(self, uint64_t key, int64_t now, int64_t until, uint64_t number, uint32_t rank=*) except -1

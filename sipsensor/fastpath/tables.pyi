@@ -6,15 +6,6 @@ Each key has a place in one set of eight. When a set is full, the entry with the
 from collections.abc import Sequence
 from typing import TypeAlias
 
-def pair_key(one: int, other: int) -> int:
-    """One key of two (64 bits each) that belong together, one account and one source, say; never 0."""
-
-def fold(found: int, key: int) -> int:
-    """``folded`` keys with one more."""
-
-def folded(keys: list[int]) -> int:
-    """One key of several, in their order; 0 of none."""
-
 def keyed_hash(seed: bytes, data: bytes) -> int:
     """SipHash-1-3 of ``data`` under 16 bytes of seed."""
 
@@ -83,7 +74,9 @@ class Records:
     def forget(self, key: int) -> None:
         """Hold it no longer."""
     def changes(self) -> list[_Entry]:
-        """What was written or forgotten since the last call; an entry that is gone has 0 for its time and no numbers."""
+        """What was written or forgotten since the last call; an entry that is gone has 0 for its time and no numbers. Mere renewals are
+        left out until a quarter of the time that was told is gone.
+        """
     def entries(self, now: int) -> list[_Entry]:
         """All that is held."""
     def distinct(self, now: int, rank: int, place: int) -> int:

@@ -9,31 +9,12 @@ moment at which the bucket will be empty (the theoretical arrival time of GCRA),
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from sipsensor.fastpath.cursor cimport cursor_over
 from sipsensor.fastpath.hashing cimport Hash, hash_end, hash_part, hash_start
 
 cdef int64_t SECOND = 1_000_000_000
-
-
-cpdef uint64_t pair_key(uint64_t one, uint64_t other) noexcept nogil:
-    """One key of two that belong together; never 0."""
-    cdef uint64_t key = one ^ (other * <uint64_t> 0x9E3779B97F4A7C15)
-    return key if key else 1
-
-
-cpdef uint64_t fold(uint64_t found, uint64_t key) noexcept nogil:
-    """`folded` with one more key."""
-    return found * <uint64_t> 0x9E3779B97F4A7C15 + key
-
-
-def folded(list keys not None):
-    """One key of several, in their order; 0 of none."""
-    cdef uint64_t key, found = 0
-    for key in keys:
-        found = fold(found, key)
-    return found
 
 
 def keyed_hash(bytes seed not None, bytes data not None):
@@ -277,6 +258,13 @@ cdef class Records(_Table):
         """A place for the key until then, its numbers as they were or anything: `fill_in` all of them. -1 when all that its set holds
         outranks it, or there is nothing to key.
         """
+        cdef int slot = self._place(key, now, until, rank)
+        if slot >= 0:
+            self._note(slot)
+        return slot
+
+    cdef int _place(self, uint64_t key, int64_t now, int64_t until, uint32_t rank) except -2:
+        """`keep`, and nobody is told yet."""
         cdef int slot
         if key == 0:
             return -1
@@ -292,10 +280,27 @@ cdef class Records(_Table):
             if self.gone and self.changed is not None:
                 self.changed.add(self.gone)
         self._touch(slot, rank)
-        if self.changed is not None:
-            self.changed.add(key)
         self.words[slot * self.width] = <uint64_t> until
         return slot
+
+    cdef int _note(self, int slot) except -1:
+        """Whoever asks for changes hears of this one."""
+        if self.changed is not None:
+            self.changed.add(self.keys[slot])
+            self.slots[slot].since = <int64_t> self.words[slot * self.width]
+        return 0
+
+    cdef bint _is_new(self, int slot, int64_t now, int64_t until, uint32_t rank, uint64_t *numbers) noexcept nogil:
+        """Whether that is more than a renewal of what is told already. Who renews what lasts for long does it again and again: of a time
+        that moved, others hear once a quarter of it is gone, so that what they have never ends long before.
+        """
+        cdef int64_t moved
+        if slot < 0 or self.slots[slot].rank != rank or <int64_t> self.words[slot * self.width] <= now:
+            return True
+        if memcmp(self.words + slot * self.width + 1, numbers, (self.width - 1) * sizeof(uint64_t)) != 0:
+            return True
+        moved = until - self.slots[slot].since
+        return moved < 0 or moved > (until - now) // 4
 
     cpdef void fill_in(self, int place, int index, uint64_t number) noexcept:
         """Write one of the numbers at a place that `keep` just gave."""
@@ -304,24 +309,27 @@ cdef class Records(_Table):
 
     cpdef bint put_one(self, uint64_t key, int64_t now, int64_t until, uint64_t number, uint32_t rank=0) except -1:
         """`put` for a table of one number."""
-        cdef int slot = self.keep(key, now, until, rank)
-        if slot >= 0:
-            self.words[slot * self.width + 1] = number
-        return slot >= 0
+        return self._put(key, now, until, rank, &number) if self.width == 2 else False
+
+    cdef bint _put(self, uint64_t key, int64_t now, int64_t until, uint32_t rank, uint64_t *numbers) except -1:
+        cdef bint is_new = self.changed is None or self._is_new(self._find(key) if key else -1, now, until, rank, numbers)
+        cdef int slot = self._place(key, now, until, rank)
+        if slot < 0:
+            return False
+        memcpy(self.words + slot * self.width + 1, numbers, (self.width - 1) * sizeof(uint64_t))
+        if is_new:
+            self._note(slot)
+        return True
 
     def put(self, uint64_t key, int64_t now, int64_t until, numbers, uint32_t rank=0):
         """Hold ``numbers`` until then. False when all that its set holds outranks it, or there is nothing to key."""
-        cdef int slot, i
+        cdef int i
         cdef uint64_t values[WORDS_MAX]
         if len(numbers) != self.width - 1:
             return False
         for i in range(self.width - 1):     # all of them are numbers before any is written
             values[i] = numbers[i]
-        slot = self.keep(key, now, until, rank)
-        if slot < 0:
-            return False
-        memcpy(self.words + slot * self.width + 1, values, (self.width - 1) * sizeof(uint64_t))
-        return True
+        return self._put(key, now, until, rank, values)
 
     cdef int _spent(self, uint64_t key, int64_t now) noexcept nogil:
         """A slot of the key's set whose time ran out, taken over for it; -1 when there is none."""

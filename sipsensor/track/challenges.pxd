@@ -4,7 +4,8 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from sipsensor.fastpath.examined cimport Examined
-from sipsensor.fastpath.tables cimport Records, pair_key
+from sipsensor.fastpath.folding cimport pair_key
+from sipsensor.fastpath.tables cimport Records
 
 cdef int _NONCE, _PROVES_NONE, _PROVES_SHARED, _PROVES_OTHERS, _PROVES_OWN
 cdef uint64_t _SHARED

@@ -3,7 +3,8 @@
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
-from sipsensor.fastpath.tables cimport RateTable, Records, pair_key
+from sipsensor.fastpath.folding cimport pair_key
+from sipsensor.fastpath.tables cimport RateTable, Records
 
 cdef int _PROVEN, _TRUSTED
 

@@ -4,7 +4,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from sipsensor.fastpath.examined cimport Examined
-from sipsensor.fastpath.tables cimport fold, pair_key
+from sipsensor.fastpath.folding cimport fold, pair_key
 from sipsensor.model cimport Observation, kind_of
 from sipsensor.protocols.base cimport View
 from sipsensor.track.challenges cimport Challenges

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import threading
@@ -17,6 +18,7 @@ from sipsensor.sources.pump import Pump
 from tests.lab.network import Network, inside
 
 NUMBER, PORT, PACKETS = 5099, 5099, 2000
+SOL_NETLINK, NO_ENOBUFS = 270, 5
 RULE = f"INPUT -i lo -p udp --dport {PORT} -j NFQUEUE --queue-num {NUMBER}"
 
 
@@ -64,3 +66,22 @@ def test_each_waiting_packet_gets_the_verdict_it_was_judged(queue: BoundQueue, f
     after = state(NUMBER)
     assert after is not None
     assert (after.waiting, after.dropped_full, after.dropped_socket) == (0, 0, 0)
+
+
+def test_an_overrun_is_counted_and_the_rest_is_answered(queue: BoundQueue) -> None:
+    with socket.socket(fileno=os.dup(queue.fd)) as side:
+        side.setsockopt(SOL_NETLINK, NO_ENOBUFS, 0)
+        side.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+    pump = Pump(
+        queue.fd, NUMBER, Examiner(Matcher()), lambda _examined: 0, lambda *_: 1, threading.Lock(), protected=Networks()
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for number in range(PACKETS):
+            sender.sendto(b"%d" % number, ("127.0.0.1", PORT))
+    pump.stop()
+    pump.run()
+    after = state(NUMBER)
+    assert after is not None
+    assert pump.netlink_errors == 1
+    assert 0 < pump.accepted == pump.packets < PACKETS
+    assert (after.waiting, after.dropped_socket) == (0, PACKETS - pump.packets)

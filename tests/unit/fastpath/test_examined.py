@@ -1,9 +1,10 @@
 import pytest
 
 from sipsensor.fastpath.examined import Examined
+from sipsensor.fastpath.folding import folded
 from sipsensor.fastpath.names import FIELD_HEADERS, FIELDS, HEADERS
 from sipsensor.fastpath.ranges import Networks
-from sipsensor.fastpath.tables import folded, keyed_hash
+from sipsensor.fastpath.tables import keyed_hash
 from tests.support.packets import LINK_RAW, PBX, STRANGER, datagram, message, response, wide
 from tests.support.scanning import PLAIN, SEED, examine, frame, norm, raw
 

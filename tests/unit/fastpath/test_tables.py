@@ -397,3 +397,36 @@ def test_a_place_whose_time_ran_out_is_taken_before_anybody_goes() -> None:
     assert one.put_one(99 << 40, 50, 100, 1)
     assert one.evictions == 0
     assert not one.holds(5 << 40, 0)
+
+
+def test_a_renewal_is_told_once_a_quarter_of_its_time_is_gone() -> None:
+    """A phone that registers every minute for an hour is no news every minute; what others have lasts for 45 minutes at least."""
+    one = Records(64, 2, kept=True)
+    hour, told = 3600 * S, []
+    for minute in range(60):
+        now = minute * 60 * S
+        one.put(7, now, now + hour, (1, 2), 2)
+        told += [(minute, until) for _, until, *_ in one.changes()]
+        assert told[-1][1] - now >= hour * 3 // 4 - S
+    assert [minute for minute, _ in told] == [0, 16, 32, 48]
+
+
+@pytest.mark.parametrize(
+    ("until", "numbers", "rank"), [(100, (1, 3), 2), (100, (1, 2), 1), (99, (1, 2), 2), (200, (1, 2), 2)]
+)
+def test_what_is_no_mere_renewal_is_told_at_once(until: int, numbers: tuple[int, int], rank: int) -> None:
+    one = Records(64, 2, kept=True)
+    one.put(7, 0, 100, (1, 2), 2)
+    one.changes()
+    one.put(7, 1, 100, (1, 2), 2)
+    assert one.changes() == []
+    one.put(7, 1, until, numbers, rank)
+    assert one.changes() == [(7, until, rank, numbers)]
+
+
+def test_what_ran_out_and_comes_back_is_told() -> None:
+    one = Records(64, 1, kept=True)
+    one.put_one(7, 0, 100, 1)
+    one.changes()
+    one.put_one(7, 100, 101, 1)
+    assert one.changes() == [(7, 101, 0, (1,))]
