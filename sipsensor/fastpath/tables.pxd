@@ -53,6 +53,7 @@ cdef class SeenTable(_Table):
 cdef class Records(_Table):
     cdef int width
     cdef uint64_t *words                    # per slot: the time until which it holds, then its numbers
+    cdef uint64_t drafted[WORDS_MAX]        # numbers for the next `put_drafted`
     cdef set changed                        # keys written or forgotten since `changes`; None where nobody asks
 
     cdef uint64_t *_held(self, uint64_t key, int64_t now) noexcept nogil
@@ -67,6 +68,8 @@ cdef class Records(_Table):
     cdef bint _is_new(self, int slot, int64_t now, int64_t until, uint32_t rank, uint64_t *numbers) noexcept nogil
     cdef bint _put(self, uint64_t key, int64_t now, int64_t until, uint32_t rank, uint64_t *numbers) except -1
     cpdef int keep(self, uint64_t key, int64_t now, int64_t until, uint32_t rank=*) except -2
+    cpdef void draft(self, int index, uint64_t number) noexcept
+    cpdef bint put_drafted(self, uint64_t key, int64_t now, int64_t until, uint32_t rank=*) except -1
     cpdef void fill_in(self, int place, int index, uint64_t number) noexcept
     cpdef bint put_one(self, uint64_t key, int64_t now, int64_t until, uint64_t number, uint32_t rank=*) except -1
     cpdef void forget(self, uint64_t key) except *

@@ -291,9 +291,7 @@ cdef class Records(_Table):
         return 0
 
     cdef bint _is_new(self, int slot, int64_t now, int64_t until, uint32_t rank, uint64_t *numbers) noexcept nogil:
-        """Whether that is more than a renewal of what is told already. Who renews what lasts for long does it again and again: of a time
-        that moved, others hear once a quarter of it is gone, so that what they have never ends long before.
-        """
+        """Whether that is more than a renewal of what is told already: others hear of those once a quarter of the time is gone."""
         cdef int64_t moved
         if slot < 0 or self.slots[slot].rank != rank or <int64_t> self.words[slot * self.width] <= now:
             return True
@@ -324,12 +322,20 @@ cdef class Records(_Table):
     def put(self, uint64_t key, int64_t now, int64_t until, numbers, uint32_t rank=0):
         """Hold ``numbers`` until then. False when all that its set holds outranks it, or there is nothing to key."""
         cdef int i
-        cdef uint64_t values[WORDS_MAX]
         if len(numbers) != self.width - 1:
             return False
         for i in range(self.width - 1):     # all of them are numbers before any is written
-            values[i] = numbers[i]
-        return self._put(key, now, until, rank, values)
+            self.drafted[i] = numbers[i]
+        return self._put(key, now, until, rank, self.drafted)
+
+    cpdef void draft(self, int index, uint64_t number) noexcept:
+        """One of the numbers that `put_drafted` writes; whoever calls that has drafted all of them."""
+        if 0 <= index < self.width - 1:
+            self.drafted[index] = number
+
+    cpdef bint put_drafted(self, uint64_t key, int64_t now, int64_t until, uint32_t rank=0) except -1:
+        """`put` of the numbers that were drafted."""
+        return self._put(key, now, until, rank, self.drafted)
 
     cdef int _spent(self, uint64_t key, int64_t now) noexcept nogil:
         """A slot of the key's set whose time ran out, taken over for it; -1 when there is none."""
