@@ -186,28 +186,23 @@ class Tracker:
             observation.also = tuple(
                 [(other, self.standings.is_account(other, observation.ts)) for other in names_tried[1:]]
             )
-        observation.nonce_key = examined.sole(_NONCE)
+        observation.nonce_key, observation.call_key = examined.sole(_NONCE), examined.named(_CALL_ID)
+        # The same transaction with other credentials is another guess: a registrar that keeps no state judges each. A retransmission
+        # is the same text (RFC 3261 17.1.1.2).
+        if observation.transaction:
+            observation.once_key = fold(fold(observation.transaction, observation.name_key), examined.credentials_key())
         observation.proof = self.challenges.proof(examined, end.address, observation.nonce_key)
         if observation.proof == _PROOF_OWN:
             observation.outcome = _CHALLENGED_ANSWERED
         elif observation.connected:
             observation.proof = _PROOF_OWN
-        # The same transaction with other credentials is another guess: a registrar that keeps no state judges each. A retransmission
-        # is the same text (RFC 3261 17.1.1.2).
-        if observation.transaction:
-            observation.once_key = fold(
-                fold(observation.transaction, observation.name_key), examined.credentials_key()
-            )
-            observation.repeats = self.transactions.repeats(observation.once_key, observation.ts)
-        observation.call_key = examined.named(_CALL_ID)
+        observation.repeats = self.transactions.repeats(observation.once_key, observation.ts)
 
     def _wait(self, observation: Observation, examined: examine.Examined, end: End, call: int) -> None:
         what = observation.what
         exchange = fold(fold(call, what), examined.text_key(_URI)) if call else 0
         earned = observation.has_credentials and (
-            observation.connected or self.challenges.asked_for(
-                examined, end.address, exchange, observation.nonce_key
-            )
+            observation.connected or self.challenges.asked_for(examined, end.address, exchange, observation.nonce_key)
         )
         request = Request.__new__(Request)
         request.account, request.name, request.pair = (

@@ -70,7 +70,9 @@ def contests(root: None, tmp_path: Path) -> Iterator[dict[str, Contest]]:  # noq
         except MissingError as error:
             print(f"without Suricata: {error}")  # noqa: T201
         yield {
-            name: Contest({**others, "sensor": open_.enter_context(readers.guard(tmp_path, name, readers.NEVER_REACHED))})
+            name: Contest(
+                {**others, "sensor": open_.enter_context(readers.guard(tmp_path, name, readers.NEVER_REACHED))}
+            )
             for name in ("registered", "strangers")
         }
 
