@@ -7,10 +7,11 @@ who asked for it last. For tests that two engines with one history hold the same
 
 from libc.stdint cimport int64_t, uint64_t
 
-from sipsensor.fastpath.tables cimport WAYS, RateTable, Records, SeenTable, _Table
+from sipsensor.fastpath.slots cimport WAYS, SlotTable
+from sipsensor.fastpath.tables cimport RateTable, Records, SeenTable
 
 
-def contents(_Table table not None, int64_t now):
+def contents(SlotTable table not None, int64_t now):
     """See `contents.pyi`."""
     cdef int start, way
     found = []
@@ -18,30 +19,25 @@ def contents(_Table table not None, int64_t now):
         held = []
         for way in range(start, start + WAYS):
             if table.keys[way] != 0:
-                numbers = _numbers(table, way, now)
+                numbers = _beside(table, way, now)
                 if numbers is not None:
-                    held.append((table.slots[way].touched, table.keys[way], table.slots[way].rank, numbers))
+                    held.append((table._slot(way).touched, table.keys[way], table._slot(way).rank, numbers))
         if held:
             held.sort()
             found += [entry[1:] for entry in held]
     return found
 
 
-cdef tuple _numbers(_Table table, int slot, int64_t now):
+cdef tuple _beside(SlotTable table, int slot, int64_t now):
     """What stands beside the key; None where it ran out."""
-    cdef Records records
-    cdef RateTable rates
-    cdef SeenTable seen
+    cdef int64_t since = table._slot(slot).since
     cdef int i
-    if isinstance(table, Records):
-        records = <Records> table
-        if <int64_t> records.words[slot * records.width] <= now:
+    if isinstance(table, SeenTable):
+        if not -(<SeenTable> table).life <= now - since <= (<SeenTable> table).life:
             return None
-        return tuple([records.words[slot * records.width + i] for i in range(records.width)])
+        return (since, table._slot(slot).count)
     if isinstance(table, RateTable):
-        rates = <RateTable> table
-        return tuple([max(0, rates.empty[slot * rates.limit_count + i] - now) for i in range(rates.limit_count)])
-    seen = <SeenTable> table
-    if not -seen.life <= now - seen.slots[slot].since <= seen.life:
+        return tuple([max(0, <int64_t> table._numbers(slot)[i] - now) for i in range((<RateTable> table).limit_count)])
+    if <int64_t> table._numbers(slot)[0] <= now:
         return None
-    return (seen.slots[slot].since, seen.slots[slot].count)
+    return tuple([table._numbers(slot)[i] for i in range((<Records> table).width)])
