@@ -13,11 +13,6 @@ from tests.soundness.attacks import PROTECTED
 from tests.support.cases import shipped
 
 
-def raising(_examined: Examined, error: BaseException) -> None:
-    """Stands where errors of the engine are reported."""
-    raise AssertionError("the engine failed") from error
-
-
 class Failures:
     """What went wrong inside, in words."""
 
