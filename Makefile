@@ -136,8 +136,9 @@ pythons: ## unit, property and golden tests on every Python that is here: make p
 	@.ci/pythons $(PYTHONS)
 
 .PHONY: fuzz
-fuzz: $(VENV)/.dev ## mutate a corpus against fastpath/ under the sanitizers: make fuzz SECONDS=60
-	@.ci/sanitized $(VENV) tests/fuzz/fuzz_fastpath.py --seconds $(SECONDS) $(FUZZ_CORPUS)
+fuzz: $(VENV)/.dev ## mutate a corpus against fastpath/, and what rooms above it take in, under the sanitizers: make fuzz SECONDS=60
+	@.ci/sanitized $(VENV) tests/fuzz/fuzz_fastpath.py --seconds $$(($(SECONDS) / 2)) $(FUZZ_CORPUS)
+	@.ci/sanitized $(VENV) tests/fuzz/fuzz_rooms.py --seconds $$(($(SECONDS) / 2))
 
 .PHONY: coverage
 coverage: $(VENV)/.dev ## which lines the tests reach, those of the compiled modules included
