@@ -12,8 +12,9 @@ from sipsensor.enforce.rules import counts, queueing, table
 from sipsensor.enforce.rules.blind_spots import offloaded, passed_by
 from sipsensor.enforce.rules.features import features
 from sipsensor.enforce.rules.generation import generation
+from sipsensor.enforce.rules.limits import FlowLimit
 from sipsensor.enforce.rules.plan import Backend, KernelPlan
-from sipsensor.enforce.rules.table import TABLE, Features, FlowLimit, table_script
+from sipsensor.enforce.rules.table import TABLE, Features, table_script
 from sipsensor.enforce.rules.tools import RulesError, asked, families, legacy, need_privilege, run
 from sipsensor.enforce.rules.tracking import flow_limit, tracked_by_others
 
@@ -167,8 +168,8 @@ class KernelRules:
             met += counts.of_nft(asked(["nft", "-j", "-t", "list", "ruleset"]) or "")
         elif self._standing.backend == "nftables":
             met += counts.of_nft(asked(["nft", "-j", "-t", "list", "table", "inet", TABLE]) or "")
-        limited = counts.limited(asked(["nft", "-j", "list", "counters", "table", "inet", TABLE]) or "")
-        return met.counts(self.plan.queues, limited)
+        named = counts.named(asked(["nft", "-j", "list", "counters", "table", "inet", TABLE]) or "")
+        return met.counts(self.plan.queues, named)
 
     def blind_spots(self) -> list[str]:
         """What others' rules keep from ours, in words: not ours to mend. Raises RulesError when a tool hangs."""

@@ -44,6 +44,15 @@ class Load:
 
 
 @dataclass(frozen=True)
+class Forged:
+    """Whose addresses a flood bears: so many from ``first`` upwards (IPv4), each with that port; 0: with many ports."""
+
+    first: str
+    sources: int
+    port: int = 0
+
+
+@dataclass(frozen=True)
 class Field:
     """A network to send in; logs go to ``folder``."""
 
@@ -75,18 +84,21 @@ class Field:
         return Heard.of(self.phones(first, load, version).figures(load.seconds + 20))
 
     @contextlib.contextmanager
-    def responder(self, version: int = 4) -> Iterator[Tool]:
-        with running(
-            self.network.pbx, self.folder, f"responder-{version}", "responder", f"{PBX[version]} 5060"
-        ) as made:
+    def responder(self, version: int = 4, *, own_nonces: bool = False) -> Iterator[Tool]:
+        """``own_nonces``: each phone gets one of its own, and can become a trusted one by registering."""
+        arguments = f"{PBX[version]} 5060" + (" 0" if own_nonces else "")
+        with running(self.network.pbx, self.folder, f"responder-{version}", "responder", arguments) as made:
             yield made
 
-    def flood(self, rate: float, seconds: float, kind: str = "register", version: int = 4) -> Floods:
-        """A flood from 50,000 sources that begins now, evenly from every processor, as from a card that spreads its interrupts."""
+    def flood(
+        self, rate: float, seconds: float, kind: str = "register", version: int = 4, forged: Forged | None = None
+    ) -> Floods:
+        """A flood that begins now, evenly from every processor, as from a card that spreads its interrupts; from 50,000 sources unless told."""
         processors = sorted(os.sched_getaffinity(0))
+        forged = forged or Forged(FORGED[version], SOURCES)
         common = (
-            f"--device lan0 --mac {self._mac()} --to {PBX[version]} --from {FORGED[version]} --sources {SOURCES} "
-            f"--kind {kind} --rate {rate / len(processors)} --seconds {seconds}"
+            f"--device lan0 --mac {self._mac()} --to {PBX[version]} --from {forged.first} --sources {forged.sources} "
+            f"--local {forged.port} --kind {kind} --rate {rate / len(processors)} --seconds {seconds}"
         )
         return Floods(
             tuple(
