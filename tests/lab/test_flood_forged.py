@@ -85,12 +85,14 @@ def trusted(running: Running) -> int:
 
 def flood(ground: Field, running: Running, forged: Forged, seconds: float) -> Flood:
     """Flood for some seconds, with registered phones that call before, meanwhile and right after."""
-    with ground.responder(own_nonces=True):
+    with ground.responder(own_nonces=True) as responder:
+        responder.go_first()
         register(ground, running)
         calm = ground.heard(STRANGERS, load(min(seconds, 5)))
         calm.assert_nothing_lost()
         before, spent, kib = samples(running), processor_seconds(running.process.pid), []
         phones = ground.phones(STRANGERS, load(seconds + 0.5))
+        phones.go_first()
         generator = ground.flood(RATE, seconds, forged=forged)
         try:
             while generator.going:
@@ -128,6 +130,7 @@ def show(name: str, made: Flood) -> None:
 @pytest.mark.parametrize("seconds", [pytest.param(3, id="short"), pytest.param(LONG, id="long", marks=SLOW)])
 def test_whoever_is_not_named_notices_nothing(ground: Field, folder: Path, kind: str, seconds: float) -> None:
     text = ground.settings + f'trunks = ["{TRUNK}"]\n'
+    text += os.environ.get("RULES_MORE", "")
     with sensor(ground.sensing, folder, text) as running:
         if kind == "banned":
             running.order(f"ban {BANNED}")
