@@ -7,13 +7,12 @@ cdef int _WHATS
 
 
 @cython.final
-@cython.freelist(8)
 cdef class Observation:
     cdef public object message, examined, end, request, grant
     cdef public tuple also
     cdef public int protocol, direction, kind, standing, what, repeats, outcome, proof, accounts_at
     cdef public int64_t ts
-    cdef public uint64_t transaction, source_key, port_key, sender_key, once_key, account_key, pair_key, name_key, call_key
+    cdef public uint64_t transaction, source_key, port_key, sender_key, once_key, account_key, pair_key, name_key, call_key, nonce_key
     cdef public bint has_credentials, known, call_known, name_known, relieved, offender, harmless, trusted_here, stalled, blind
     cdef public bint excused, spared, connected
 
@@ -23,7 +22,6 @@ cdef class Observation:
 
 
 @cython.final
-@cython.freelist(8)
 cdef class Decision:
     cdef public object verdict, reason, rule, observation, effect
     cdef public tuple alerts, cuts, grants, uncuts

@@ -196,6 +196,7 @@ class Observation:
         "message",
         "name_key",
         "name_known",
+        "nonce_key",
         "offender",
         "once_key",
         "outcome",
@@ -286,6 +287,8 @@ class Observation:
         """How many accounts the PBX accepted from this source: an office has many. In a request, and in the answer to credentials."""
         self.call_key = 0
         """The Call-ID. Where there are credentials."""
+        self.nonce_key = 0
+        """The one nonce of its credentials; 0 where there may be several."""
         self.offender = False
         """Its source was cut before."""
         self.harmless = False

@@ -20,6 +20,7 @@ cdef class Guessing(Observer):
     cdef readonly SeenTable named
     cdef readonly Records calls
     cdef int64_t _call_memory
+    cdef int _most, _office, _ceiling
 
     cpdef object observe(self, Observation observation)
     @cython.locals(key=uint64_t, ts=int64_t, over=int)
@@ -42,7 +43,7 @@ cdef class Guessing(Observer):
     cdef int _tries(self, uint64_t call, int64_t ts) except -1
     @cython.locals(key=uint64_t)
     cdef object _refund_unproven(self, Observation observation, Request request)
-    @cython.locals(ts=int64_t, source=uint64_t, pair=uint64_t, times=int, named=uint64_t)
+    @cython.locals(ts=int64_t, source=uint64_t, pair=uint64_t, times=int, named=uint64_t, _=int)
     cdef object _refund(self, Observation observation, Request request, int tries)
 
 

@@ -173,6 +173,7 @@ class Guessing(Observer):
         self.refused = tables.RateTable(entries, _pairs(_REFUSALS))
         self.calls = tables.Records(entries, 1)
         self._call_memory = settings.account.seconds * NANOSECONDS
+        self._most, self._office, self._ceiling = settings.account.count, settings.office, settings.office_ceiling
 
     def observe(self, observation: Observation) -> Sequence[Alert]:
         """A try: charge it. An answer: give back what was charged, if it was right."""
@@ -311,8 +312,7 @@ class Guessing(Observer):
 
     def _bucket(self, observation: Observation, account: int) -> int:
         """One of the buckets of a source: an office has more of them, in proportion to its good registrations."""
-        settings = self.settings
-        times = min(1 + observation.accounts_at // settings.office, settings.office_ceiling)
+        times = min(1 + observation.accounts_at // self._office, self._ceiling)
         return observation.source_key ^ (account % times)
 
     def _network(self, observation: Observation) -> int:
@@ -360,14 +360,14 @@ class Guessing(Observer):
     def _refund(self, observation: Observation, request: Request, tries: int) -> None:
         """Its own charge; and, where the PBX looked at these very credentials and took them, what was charged for their Call-ID."""
         ts, source, pair = observation.ts, request.source, request.pair
-        for _ in range(min(tries, self.settings.account.count)):
+        for _ in range(min(tries, self._most)):
             self.pairs.refund(pair, ts)
             self.blind.refund(pair, ts)
-        for _ in range(min(tries - 1, self.settings.account.count)):
+        for _ in range(min(tries - 1, self._most)):
             self.refused.refund(pair, ts)
         if request.known:
             return
-        times = min(1 + observation.accounts_at // self.settings.office, self.settings.office_ceiling)
+        times = min(1 + observation.accounts_at // self._office, self._ceiling)
         self.sources.refund(source ^ (request.account % times), ts)
         self.accounts.refund(request.account, ts)
         self.networks.refund(self._network(observation), ts)

@@ -56,12 +56,16 @@ cdef class Examined:
     cpdef uint64_t prefix_key(self, bint outgoing, int bytes4, int bytes6) noexcept
     cpdef uint64_t port_key(self, bint outgoing) noexcept
     cpdef uint64_t connection_key(self, bint outgoing) noexcept
+    cpdef uint64_t remote_half(self, bint outgoing, uint32_t start) noexcept
+    cpdef int remote_port(self, bint outgoing) noexcept
     cpdef tuple remote(self, bint outgoing)
     cpdef uint64_t key(self, bytes text) except? 0
     cpdef uint64_t named(self, int field) except? 0
     cpdef uint64_t sole(self, int field) noexcept
     cpdef uint64_t text_key(self, int field) noexcept
     cpdef bint mentions(self, int field, bytes word) noexcept
+    cpdef int cseq_method(self) noexcept
+    cpdef int64_t expires(self) noexcept
     cpdef uint64_t plain_username(self) noexcept
     cpdef uint64_t credentials_key(self) noexcept
     cpdef bint has(self, int field) noexcept

@@ -92,6 +92,10 @@ class Examined:
         """The same of the first bytes of the address: so many of an IPv4 one, so many of an IPv6 one."""
     def remote(self, outgoing: bool) -> tuple[bytes, int]:
         """Address (16 bytes) and port of the remote end."""
+    def remote_half(self, outgoing: bool, start: int) -> int:
+        """Eight bytes of that address, from the first (0) or the middle (8), as a number in network order."""
+    def remote_port(self, outgoing: bool) -> int:
+        """That port."""
     def key(self, text: bytes) -> int:
         """Keyed hash of any text, as the other keys are made."""
     def port_key(self, outgoing: bool) -> int:
@@ -108,6 +112,12 @@ class Examined:
         """Keyed hash of the bytes of a field's first occurrence as sent (no header field); of no bytes, where it is absent."""
     def mentions(self, field: int, word: bytes) -> bool:
         """Whether the bytes of the field's first occurrence hold that word (in lower case), however its letters are written."""
+    def cseq_method(self) -> int:
+        """The number of the method in CSeq, of ``names.METHODS``; METHOD_OTHER for any other, or none."""
+    def expires(self) -> int:
+        """Seconds that a registration is asked for, or granted: the expires parameter of the first Contact, else the Expires header (RFC
+        3261 10.2.1.1); 0 for the Contact that removes all, -1 where nothing says it.
+        """
     def plain_username(self) -> int:
         """Key of the username of the one set of credentials, where no stack reads another one; 0 where one may, or there are several."""
     def credentials_key(self) -> int:

@@ -5,28 +5,23 @@ Rules. It holds the packet's bytes and spans into them; a value is cut out when 
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
-
 from sipsensor.fastpath import names
-
 from ipaddress import IPv6Address as _IPv6Address
 
-from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, part
+from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, be32, cursor_over, part
+from sipsensor.fastpath.bindings cimport expires
 from sipsensor.fastpath.credentials cimport credentials_key, plain_username, words_in
 from sipsensor.fastpath.decode cimport DEC_FRAGMENT, Decoded
 from sipsensor.fastpath.fields cimport next_repeat, owner_of, read_credentials, read_repeat
-from sipsensor.fastpath.keys cimport account_key, both_key, end_key, normal_key, source_key, source_port_key, text_key, transaction_key
-
-from sipsensor.fastpath.names cimport F_AUTH_NONCE, F_COUNT, FIRST_HEADER_FIELD, HEADERS_MAX
+from sipsensor.fastpath.keys cimport both_key, end_key, normal_key, text_key
+from sipsensor.fastpath.names cimport F_AUTH_NONCE, F_COUNT, F_CSEQ_METHOD, FIRST_HEADER_FIELD, HEADERS_MAX, M_OTHER, find_method
 from sipsensor.fastpath.normal cimport FORM_RAW, form_of, take
-from sipsensor.fastpath.sip cimport (
-    A_BARE_CR, CON_REQUEST, CON_RESPONSE, DIALECT_LF_LINE_END, LINES_MAX, Head, Header, scan,
-)
+from sipsensor.fastpath.sip cimport A_BARE_CR, CON_REQUEST, CON_RESPONSE, DIALECT_LF_LINE_END, LINES_MAX, Head, Header, scan
 from sipsensor.fastpath.ranges cimport Networks
 from sipsensor.fastpath.folding cimport fold
-
 
 cdef int _WWW_AUTHENTICATE = names.HEADERS["www-authenticate"]
 cdef int _PROXY_AUTHENTICATE = names.HEADERS["proxy-authenticate"]
@@ -139,6 +134,14 @@ cdef class Examined:
         cdef Decoded *d = &self.facts.decoded
         return end_key(&d.dst[0] if outgoing else &d.src[0], bytes6 if d.version == 6 else 12 + bytes4, 0, self.facts.k0, self.facts.k1)
 
+    cpdef uint64_t remote_half(self, bint outgoing, uint32_t start) noexcept:
+        """Eight bytes of the remote end's address, as a number in network order."""
+        cdef Cursor c = cursor_over(&self.facts.decoded.dst[0] if outgoing else &self.facts.decoded.src[0], 16)
+        return <uint64_t> be32(c, start) << 32 | <uint64_t> be32(c, start + 4)
+
+    cpdef int remote_port(self, bint outgoing) noexcept:
+        return self.facts.decoded.dport if outgoing else self.facts.decoded.sport
+
     cpdef tuple remote(self, bint outgoing):
         """Address (16 bytes) and port of the remote end."""
         cdef Decoded *d = &self.facts.decoded
@@ -232,6 +235,15 @@ cdef class Examined:
         span = head.fields[field] if field < F_COUNT else head.lines[head.first[field - FIRST_HEADER_FIELD]].value
         c, sought = self.message(), cursor_of(word)
         return words_in(c, span, sought, True) > 0
+
+    cpdef int cseq_method(self) noexcept:
+        """The number of the method that a response answers, of the closed list."""
+        cdef Span sent = self.facts.head.fields[F_CSEQ_METHOD]
+        return find_method(self.message(), sent) if self.facts.head.content >= CON_REQUEST and sent.start != ABSENT else M_OTHER
+
+    cpdef int64_t expires(self) noexcept:
+        """See `bindings`."""
+        return expires(self.message(), &self.facts.head)
 
     cpdef uint64_t plain_username(self) noexcept:
         """See `credentials`."""

@@ -67,6 +67,10 @@ class Records:
         """Hold ``numbers`` until then, in place of what was held. False when all that its set holds outranks it."""
     def put_one(self, key: int, now: int, until: int, number: int, rank: int = 0) -> bool:
         """The same for a table of one number."""
+    def draft(self, index: int, number: int) -> None:
+        """One of the numbers that ``put_drafted`` writes; whoever calls that has drafted all of them."""
+    def put_drafted(self, key: int, now: int, until: int, rank: int = 0) -> bool:
+        """``put`` of the numbers that were drafted."""
     def keep(self, key: int, now: int, until: int, rank: int = 0) -> int:
         """A place for the key until then: ``fill_in`` all of its numbers at once. -1 when all that its set holds outranks it."""
     def fill_in(self, place: int, index: int, number: int) -> None:

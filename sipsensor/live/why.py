@@ -165,7 +165,7 @@ class Why:
             "mode": engine.policy.mode.value,
             "known": known,
             "sources": sources,
-            "registered": [self._standing(one) for _, one in all_ports if key in one[1:3]][:LISTED_MOST],
+            "registered": [self._standing(one) for _, one in all_ports if key in {one.account, one.name}][:LISTED_MOST],
             "cuts": in_force[:LISTED_MOST],
             "offences": [cut for cut in cuts if cut not in in_force][:LISTED_MOST],
             "budgets": used,

@@ -5,7 +5,6 @@ cimport cython
 from sipsensor.fastpath.examined cimport Examined
 
 
-@cython.freelist(8)
 cdef class View:
     cdef readonly Examined examined
     cdef readonly int protocol, what

@@ -20,10 +20,10 @@ cdef class Challenges:
     @cython.locals(ts=int64_t, nonce=uint64_t)
     cpdef came(self, Examined examined, bint asked)
     @cython.locals(nonce=uint64_t)
-    cpdef bint asked_for(self, Examined examined, uint64_t address, uint64_t exchange) except *
+    cpdef bint asked_for(self, Examined examined, uint64_t address, uint64_t exchange, uint64_t sole) except *
     @cython.locals(nonces=list, nonce=uint64_t, proves=int)
-    cpdef int proof(self, Examined examined, uint64_t address) except -1
-    @cython.locals(held=uint64_t)
+    cpdef int proof(self, Examined examined, uint64_t address, uint64_t sole) except -1
+    @cython.locals(held=uint64_t, place=int)
     cdef int _proof(self, uint64_t nonce, uint64_t address, int64_t now) noexcept
 
 

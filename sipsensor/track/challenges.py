@@ -69,9 +69,11 @@ class Challenges:
             if self.table.holds(nonce, ts):
                 self.table.put_one(nonce, ts, ts + self._life, _SHARED)
 
-    def asked_for(self, examined: examine.Examined, address: int, exchange: int) -> bool:
-        """Whether the one nonce of these credentials went to that address in answer to the same request without them."""
-        nonce = examined.sole(_NONCE) or _one_of(examined.keys(_NONCE))
+    def asked_for(self, examined: examine.Examined, address: int, exchange: int, sole: int) -> bool:
+        """Whether the one nonce of these credentials went to that address in answer to the same request without them. ``sole``: its key,
+        where there cannot be several.
+        """
+        nonce = sole or _one_of(examined.keys(_NONCE))
         return (
             nonce != 0
             and exchange != 0
@@ -83,13 +85,12 @@ class Challenges:
         held = {"nonces": self.table, "challenged_requests": self.exchanges, "foreign_nonces": self.foreign}
         return [Table.of(name, table) for name, table in held.items()]
 
-    def proof(self, examined: examine.Examined, address: int) -> int:
+    def proof(self, examined: examine.Examined, address: int, sole: int) -> int:
         """What the credentials of a request from that address prove, a ``Proof``. With several, the weakest counts: which one the PBX
-        reads, nobody knows.
+        reads, nobody knows. ``sole``: the key of their nonce, where there cannot be several.
         """
-        nonce = examined.sole(_NONCE)
-        if nonce:
-            return self._proof(nonce, address, examined.ts)
+        if sole:
+            return self._proof(sole, address, examined.ts)
         nonces = examined.keys(_NONCE)
         proves = _PROVES_OWN if nonces else _PROVES_NONE
         for nonce in nonces:
@@ -97,9 +98,10 @@ class Challenges:
         return proves
 
     def _proof(self, nonce: int, address: int, now: int) -> int:
-        if not self.table.holds(nonce, now):
+        place = self.table.find(nonce, now)
+        if place < 0:
             return _PROVES_NONE
-        held = self.table.first(nonce, now, _SHARED)
+        held = self.table.number(place, 0)
         if held == _SHARED:
             return _PROVES_SHARED
         return _PROVES_OWN if held == address else _PROVES_OTHERS

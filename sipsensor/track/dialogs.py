@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _CALL_ID, _TO_TAG = names.FIELDS["call-id"], names.FIELDS["to.tag"]
 DIALOG_SECONDS = 3600
+_LIFE = DIALOG_SECONDS * NANOSECONDS
 
 
 class Dialogs:
@@ -26,7 +27,7 @@ class Dialogs:
         """The PBX sends a 2xx to an INVITE to that address."""
         key = _key(examined)
         if key:
-            self.table.put_one(key, examined.ts, examined.ts + DIALOG_SECONDS * NANOSECONDS, address)
+            self.table.put_one(key, examined.ts, examined.ts + _LIFE, address)
 
     def proves(self, examined: examine.Examined, address: int) -> bool:
         """Whether this ACK or BYE from that address carries a tag that went there."""
@@ -38,5 +39,8 @@ class Dialogs:
 
 
 def _key(examined: examine.Examined) -> int:
+    tag, call = examined.sole(_TO_TAG), examined.sole(_CALL_ID)
+    if tag and call:
+        return pair_key(tag, call)
     tags, calls = examined.keys(_TO_TAG), examined.keys(_CALL_ID)
     return pair_key(tags[0], calls[0]) if len(tags) == 1 and len(calls) == 1 else 0

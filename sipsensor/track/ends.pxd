@@ -1,7 +1,7 @@
 """C types for what is made once a packet. The module is `ends.py`."""
 
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from sipsensor.fastpath.examined cimport Examined
 from sipsensor.fastpath.ranges cimport Networks
@@ -11,7 +11,6 @@ cdef int _RESPONSE, _IPV4
 
 
 @cython.final
-@cython.freelist(8)
 cdef class End:
     cdef Examined _examined
     cdef bint _outgoing
@@ -21,6 +20,8 @@ cdef class End:
     cdef public bint carrier
 
     cdef void begin(self, Examined examined, bint outgoing)
+    cpdef uint64_t half(self, uint32_t start) except? 0
+    cpdef int number(self) except -1
     cpdef is_client(self, tuple text)
     cpdef is_anybody(self)
 

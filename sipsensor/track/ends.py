@@ -61,6 +61,16 @@ class End:
             self._text = self._examined.remote(self._outgoing)
         return self._text
 
+    def half(self, start: int) -> int:
+        """Eight bytes of that address, from the first (0) or the middle (8), as a number."""
+        if self._text is not None:
+            return int.from_bytes(self._text[0][start : start + 8], "big")
+        return self._examined.remote_half(self._outgoing, start)
+
+    def number(self) -> int:
+        """That port."""
+        return self._text[1] if self._text is not None else self._examined.remote_port(self._outgoing)
+
     def is_client(self, text: tuple[bytes, int]) -> None:
         """It is that address and port, behind a proxy."""
         packed, port = text

@@ -6,7 +6,14 @@ from libc.stdint cimport int64_t, uint64_t
 from sipsensor.fastpath.folding cimport pair_key
 from sipsensor.fastpath.tables cimport RateTable, Records
 
-cdef int _PROVEN, _TRUSTED
+cdef int _PROVEN, _TRUSTED, _SOURCES_MOST
+cdef int64_t _PROVEN_LIFE, _KNOWN_LIFE
+
+
+@cython.final
+cdef class Held:
+    cdef public int standing, port, behind
+    cdef public uint64_t account, name, high, low
 
 
 cdef class Standings:
@@ -22,3 +29,12 @@ cdef class Standings:
     @cython.locals(place=int, held=uint64_t)
     cpdef bint trusted_for(self, uint64_t port, uint64_t account, int64_t now) noexcept
     cpdef bint is_provider(self, uint64_t port, int64_t now) noexcept
+    cpdef prove(self, uint64_t port, Held held, int64_t now)
+    @cython.locals(weeks=int64_t)
+    cpdef bint accept(self, uint64_t port, uint64_t source, Held held, uint64_t call, int64_t now, int64_t until) except -1
+    cpdef bint trusts(self, uint64_t port, uint64_t account, int64_t now) noexcept
+    cpdef bint trust(self, uint64_t port, Held held, int64_t now, int64_t until) except -1
+    @cython.locals(table=Records)
+    cdef bint _put(self, uint64_t port, Held held, int64_t now, int64_t until, int rank) except -1
+    @cython.locals(sources=Records, pair=uint64_t, count=int, listed=bint, new=bint, place=int, index=int, other=uint64_t)
+    cdef bint _know(self, uint64_t account, uint64_t source, uint64_t call, int64_t now, int64_t until) except -1

@@ -24,26 +24,37 @@ SOURCES_PER_ACCOUNT = 10
 """A stolen or shared password makes no more sources trusted than this."""
 PORTS_PER_ACCOUNT = 32
 """New ``address . port`` that one account may make trusted in an hour: no more, or one account would push out all others."""
+_PROVEN_LIFE, _KNOWN_LIFE = PROVEN_SECONDS * NANOSECONDS, KNOWN_SECONDS * NANOSECONDS
+_SOURCES_MOST = SOURCES_PER_ACCOUNT
 
 
-class Held(NamedTuple):
+class Held:
     """What is kept of an ``address . port``. Its account is 0 for a provider: he is trusted for all that he sends."""
 
-    standing: int
-    account: int
-    name: int
-    """The AOR's user, where it is not the name that the credentials are for."""
-    high: int
-    """The address, as two numbers: 16 bytes, IPv4 as ::ffff:a.b.c.d."""
-    low: int
-    port: int
-    behind: int
-    """1 for a client behind one of ``network.proxies``: the kernel sees the proxy's address, never his."""
+    __slots__ = ("account", "behind", "high", "low", "name", "port", "standing")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the numbers of a record, in their order
+        self, standing: int, account: int, name: int, high: int, low: int, port: int, behind: int
+    ) -> None:
+        self.standing = standing
+        self.account = account
+        self.name = name
+        """The AOR's user, where it is not the name that the credentials are for."""
+        self.high = high
+        """The address, as two numbers: 16 bytes, IPv4 as ::ffff:a.b.c.d."""
+        self.low = low
+        self.port = port
+        self.behind = behind
+        """1 for a client behind one of ``network.proxies``: the kernel sees the proxy's address, never his."""
 
     @property
     def address(self) -> bytes:
         """As 16 bytes."""
         return self.high.to_bytes(8, "big") + self.low.to_bytes(8, "big")
+
+
+HELD_WIDTH = 7
+"""How many numbers a ``Held`` is, in the order in which it is made."""
 
 
 class Known(NamedTuple):
@@ -57,7 +68,7 @@ class Standings:
     """Who is proven or trusted, until when, and for which account. ``known`` outlives trust: an account was accepted from there before."""
 
     def __init__(self, capacity: int = 65_536) -> None:
-        self.table = tables.Records(capacity, len(Held._fields), kept=True)
+        self.table = tables.Records(capacity, HELD_WIDTH, kept=True)
         self.known = tables.Records(capacity, len(Known._fields), kept=True)
         self.sources = tables.Records(capacity, SOURCES_PER_ACCOUNT, kept=True)
         self.offices = tables.Records(capacity, 1, kept=True)
@@ -104,7 +115,8 @@ class Standings:
 
     def sources_of(self, account: int, now: int) -> int:
         """From how many sources the PBX accepted that account within the last weeks: at most SOURCES_PER_ACCOUNT."""
-        return len(self._places(account, 0, now))
+        held = self.sources.get(account, now) or ()
+        return sum(place != 0 and self.knows(account, place, now) for place in held)
 
     def accounts_at(self, source: int, now: int) -> int:
         """How many accounts the PBX accepted from that source within the last weeks: an office has many."""
@@ -113,29 +125,29 @@ class Standings:
     def prove(self, port: int, held: Held, now: int) -> None:
         """The very exchange showed that he receives there."""
         if self.level(port, now) < _PROVEN:
-            self.table.put(port, now, now + PROVEN_SECONDS * NANOSECONDS, held, Standing.PROVEN)
+            self._put(port, held, now, now + _PROVEN_LIFE, _PROVEN)
 
     def accept(self, port: int, source: int, held: Held, call: int, now: int, until: int) -> bool:
         """The PBX accepted his credentials, on a nonce of his own, for a registration or a call that lasts until then.
 
         False for an account that has too many sources, or too many ports: he is not trusted.
         """
-        weeks = now + KNOWN_SECONDS * NANOSECONDS
-        for account in {held.account, held.name}:
-            if account and not self._know(account, source, call, now, weeks):
-                return False
-        if not self.trusts(port, held, now) and self.ports.charge(held.account, now):
+        weeks = now + _KNOWN_LIFE
+        if held.account and not self._know(held.account, source, call, now, weeks):
             return False
-        return self.table.put(port, now, until, held, Standing.TRUSTED)
+        if held.name not in (0, held.account) and not self._know(held.name, source, call, now, weeks):
+            return False
+        if not self.trusts(port, held.account, now) and self.ports.charge(held.account, now):
+            return False
+        return self._put(port, held, now, until, _TRUSTED)
 
-    def trusts(self, port: int, held: Held, now: int) -> bool:
-        """Whether he is trusted already, and for the same account."""
-        before = self.held(port, now)
-        return before is not None and before.standing == Standing.TRUSTED and before.account == held.account
+    def trusts(self, port: int, account: int, now: int) -> bool:
+        """Whether he is trusted already, and for that very account."""
+        return self.level(port, now) == _TRUSTED and self.table.number(self.table.find(port, now), 1) == account
 
     def trust(self, port: int, held: Held, now: int, until: int) -> bool:
         """A provider where the PBX registered itself: trusted for all that he sends."""
-        return self.table.put(port, now, until, held, Standing.TRUSTED)
+        return self._put(port, held, now, until, _TRUSTED)
 
     def withdraw(self, port: int, now: int) -> None:
         """His registration was removed."""
@@ -168,19 +180,35 @@ class Standings:
         """Who is proven or trusted; which account from where; from how many places; how many at one."""
         return [Table.of(name, table) for name, table in self.kept().items()]
 
-    def _know(self, account: int, source: int, call: int, now: int, until: int) -> bool:
-        new = not self.knows(account, source, now)
-        places = self._places(account, source, now)
-        if new and len(places) >= SOURCES_PER_ACCOUNT:
-            return False
-        held = (*places, source, *(0,) * SOURCES_PER_ACCOUNT)[:SOURCES_PER_ACCOUNT]
-        self.sources.put(account, now, until, held, Standing.TRUSTED)
-        self.offices.put_one(source, now, until, max(1, self.accounts_at(source, now) + new), _TRUSTED)
-        return self.known.put_one(pair_key(account, source), now, until, call, _TRUSTED)
+    def _put(self, port: int, held: Held, now: int, until: int, rank: int) -> bool:
+        table = self.table
+        table.draft(0, held.standing)
+        table.draft(1, held.account)
+        table.draft(2, held.name)
+        table.draft(3, held.high)
+        table.draft(4, held.low)
+        table.draft(5, held.port)
+        table.draft(6, held.behind)
+        return table.put_drafted(port, now, until, rank)
 
-    def _places(self, account: int, source: int, now: int) -> list[int]:
-        """The sources but this one (0: none is left out) from which that account is known still: where it has not been for weeks
-        makes room for a new one.
-        """
-        held = self.sources.get(account, now) or ()
-        return [place for place in held if place not in {0, source} and self.knows(account, place, now)]
+    def _know(self, account: int, source: int, call: int, now: int, until: int) -> bool:
+        """Where an account has not been for weeks makes room for a new source."""
+        sources, pair, count, listed = self.sources, pair_key(account, source), 0, False
+        new = not self.known.holds(pair, now)
+        place = sources.find(account, now)
+        for index in range(_SOURCES_MOST):
+            other = sources.number(place, index)
+            if other == source or (other != 0 and self.knows(account, other, now)):
+                sources.draft(count, other)
+                count += 1
+                listed = listed or other == source
+        if not listed and count < _SOURCES_MOST:
+            sources.draft(count, source)
+            count += 1
+        elif not listed and new:
+            return False
+        for index in range(count, _SOURCES_MOST):
+            sources.draft(index, 0)
+        sources.put_drafted(account, now, until, _TRUSTED)
+        self.offices.put_one(source, now, until, max(1, self.accounts_at(source, now) + new), _TRUSTED)
+        return self.known.put_one(pair, now, until, call, _TRUSTED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from sipsensor.fastpath import examine, fold, names, pair_key
@@ -39,9 +38,9 @@ _PROOF_OWN, _CHALLENGED_ANSWERED = int(Proof.OWN), int(Outcome.CHALLENGED_ANSWER
 _MALFORMED = WHAT_MALFORMED
 _RESPONSE_CONTENT = examine.CONTENT_RESPONSE
 _TO_USER, _FROM_USER, _URI_USER = (names.FIELDS[name] for name in ("to.user", "from.user", "uri.user"))
-_URI = names.FIELDS["uri"]
+_URI, _NONCE = names.FIELDS["uri"], names.FIELDS["auth.nonce"]
 _AUTHORIZATION, _PROXY_AUTHORIZATION = names.FIELDS["authorization"], names.FIELDS["proxy-authorization"]
-_CALL_ID, _CONTACT, _EXPIRES, _TO_TAG = (names.FIELDS[name] for name in ("call-id", "contact", "expires", "to.tag"))
+_CALL_ID, _CONTACT, _TO_TAG = (names.FIELDS[name] for name in ("call-id", "contact", "to.tag"))
 _REGISTER, _INVITE, _OPTIONS, _ACK, _BYE, _CANCEL = (
     names.METHODS.index(method) for method in (b"REGISTER", b"INVITE", b"OPTIONS", b"ACK", b"BYE", b"CANCEL")
 )
@@ -50,11 +49,11 @@ _UNAUTHORIZED, _PROXY_UNAUTHORIZED = 401, 407
 _EXPIRES_DEFAULT = 3600
 """Seconds, where a registrar names none (RFC 3261 10.2.1.1 leaves it to him; this is what the common ones grant)."""
 _CALL_SECONDS = 3600
+_SECONDS_MOST, _SECOND = TRUSTED_SECONDS_MOST, NANOSECONDS
 _BINDS, _REMOVES = 1, 2
 _TRUSTED_HERE = 2
 _TCP, _IPV6 = 6, 6
 _SYN = 2
-_DIGITS = re.compile(rb"[0-9]+")
 
 
 class Tracker:
@@ -174,34 +173,36 @@ class Tracker:
 
     def _prove(self, examined: examine.Examined, end: End) -> None:
         if self.dialogs.proves(examined, end.address):
-            self.standings.prove(end.port, _held(Standing.PROVEN, 0, 0, end), examined.ts)
+            self.standings.prove(end.port, _held(_PROVEN, 0, 0, end), examined.ts)
 
     def _credentials(self, observation: Observation, examined: examine.Examined, end: End) -> None:
-        names_tried = accounts(examined, observation.name_key)
-        observation.account_key = names_tried[0]
-        # Which of several the PBX takes, nobody knows: each is tried.
-        if len(names_tried) > 1:
+        plain = examined.plain_username()
+        if plain:
+            observation.account_key = plain
+        else:
+            names_tried = accounts(examined, observation.name_key)
+            observation.account_key = names_tried[0]
+            # Which of several the PBX takes, nobody knows: each is tried.
             observation.also = tuple(
                 [(other, self.standings.is_account(other, observation.ts)) for other in names_tried[1:]]
             )
-        observation.proof = self.challenges.proof(examined, end.address)
+        observation.nonce_key, observation.call_key = examined.sole(_NONCE), examined.named(_CALL_ID)
+        # The same transaction with other credentials is another guess: a registrar that keeps no state judges each. A retransmission
+        # is the same text (RFC 3261 17.1.1.2).
+        if observation.transaction:
+            observation.once_key = fold(fold(observation.transaction, observation.name_key), examined.credentials_key())
+        observation.proof = self.challenges.proof(examined, end.address, observation.nonce_key)
         if observation.proof == _PROOF_OWN:
             observation.outcome = _CHALLENGED_ANSWERED
         elif observation.connected:
             observation.proof = _PROOF_OWN
-        # The same transaction with other credentials is another guess: a registrar that keeps no state judges each. A retransmission
-        # is the same text (RFC 3261 17.1.1.2).
-        if observation.transaction:
-            once = fold(fold(observation.transaction, observation.name_key), examined.credentials_key())
-            observation.once_key = once
-            observation.repeats = self.transactions.repeats(once, observation.ts)
-        observation.call_key = examined.named(_CALL_ID)
+        observation.repeats = self.transactions.repeats(observation.once_key, observation.ts)
 
     def _wait(self, observation: Observation, examined: examine.Examined, end: End, call: int) -> None:
         what = observation.what
         exchange = fold(fold(call, what), examined.text_key(_URI)) if call else 0
         earned = observation.has_credentials and (
-            observation.connected or self.challenges.asked_for(examined, end.address, exchange)
+            observation.connected or self.challenges.asked_for(examined, end.address, exchange, observation.nonce_key)
         )
         request = Request.__new__(Request)
         request.account, request.name, request.pair = (
@@ -225,7 +226,7 @@ class Tracker:
         ended = self.transactions.ended(examined)
         if code in (_UNAUTHORIZED, _PROXY_UNAUTHORIZED):
             self.challenges.sent(examined, end.address, ended[0].exchange if ended is not None else 0)
-        elif observation.what == _SUCCESS_CLASS and examined.has(_TO_TAG):
+        elif observation.what == _SUCCESS_CLASS and examined.cseq_method() == _INVITE and examined.has(_TO_TAG):
             self.dialogs.answered(examined, end.address)
         if ended is None:
             return
@@ -245,9 +246,9 @@ class Tracker:
         if request.binds != _BINDS or request.port != end.port:
             return
         seconds = _granted(examined) if request.what == _REGISTER else _CALL_SECONDS
-        until = ts + seconds * NANOSECONDS
+        until = ts + seconds * _SECOND
         name = request.name if request.what == _REGISTER else 0
-        held = _held(Standing.TRUSTED, request.account, name, end)
+        held = _held(_TRUSTED, request.account, name, end)
         if (
             self.standings.accept(end.port, request.source, held, request.call, ts, until)
             and observation.standing != _TRUSTED
@@ -270,16 +271,18 @@ class Tracker:
             return
         seconds = _seconds(examined)
         if seconds:
-            until = ts + seconds * NANOSECONDS
-            held = _held(Standing.TRUSTED, 0, 0, end)
+            until = ts + seconds * _SECOND
+            held = _held(_TRUSTED, 0, 0, end)
             if self.standings.trust(end.port, held, ts, until) and observation.standing != _TRUSTED:
                 observation.grant = Grant(Standing.TRUSTED, end.text[0], end.text[1], until)
 
 
-def _held(standing: Standing, account: int, name: int, end: End) -> Held:
-    address, port = end.text
-    high, low = int.from_bytes(address[:8], "big"), int.from_bytes(address[8:], "big")
-    return Held(standing, account, name, high, low, port, int(end.behind or end.carrier))
+def _held(standing: int, account: int, name: int, end: End) -> Held:
+    held = Held.__new__(Held)
+    held.standing, held.account, held.name = standing, account, name
+    held.high, held.low, held.port = end.half(0), end.half(8), end.number()
+    held.behind = end.behind or end.carrier
+    return held
 
 
 def _asked_about(examined: examine.Examined, to: int) -> int:
@@ -304,10 +307,9 @@ def _binds(what: int, examined: examine.Examined) -> int:
         return int(not examined.has(_TO_TAG))
     if what != _REGISTER:
         return 0
-    contact = examined.raw(_CONTACT)
-    if contact is None:
+    if not examined.has(_CONTACT):
         return 0
-    return _REMOVES if contact.strip() == b"*" or _seconds(examined) == 0 else _BINDS
+    return _BINDS if _seconds(examined) else _REMOVES
 
 
 def _granted(examined: examine.Examined) -> int:
@@ -316,8 +318,6 @@ def _granted(examined: examine.Examined) -> int:
 
 
 def _seconds(examined: examine.Examined) -> int:
-    """The expires parameter of the first Contact, else the Expires header (RFC 3261 10.2.1.1); the default where neither can be read."""
-    _, named, text = (examined.raw(_CONTACT) or b"").lower().rpartition(b";expires=")
-    found = _DIGITS.match(text) if named else None
-    found = found or _DIGITS.match(examined.raw(_EXPIRES) or b"")
-    return min(int(found[0][:10]), TRUSTED_SECONDS_MOST) if found else _EXPIRES_DEFAULT
+    """For how long a registration is asked for, or granted; the default where nothing can be read."""
+    found = examined.expires()
+    return _EXPIRES_DEFAULT if found < 0 else min(found, _SECONDS_MOST)

@@ -12,7 +12,6 @@ cdef int64_t _ANSWER, _TRANSACTION
 
 
 @cython.final
-@cython.freelist(8)
 cdef class Request:
     cdef public uint64_t account, name, pair, port, source, sender, call, exchange
     cdef public int what, proof, known, name_known, binds, taken, earned, call_known
@@ -43,3 +42,4 @@ cdef class Transactions:
 
 cdef bint _same(Request before, Request after) noexcept
 cpdef int outcome(Request request, int code, bint stale=*) noexcept
+cdef bint _is_stale(Examined examined) except -1

@@ -237,7 +237,9 @@ _WWW, _PROXY = names.FIELDS["www-authenticate"], names.FIELDS["proxy-authenticat
 
 def _is_stale(examined: examine.Examined) -> bool:
     """A challenge that says the nonce was old and not the password wrong (RFC 2617 3.2.1)."""
-    if examined.code not in {_UNAUTHORIZED, _PROXY_UNAUTHORIZED}:
+    if examined.code not in (_UNAUTHORIZED, _PROXY_UNAUTHORIZED):
         return False
-    texts = examined.occurrences(_WWW) + examined.occurrences(_PROXY)
-    return any(b"stale=true" in text.lower().replace(b" ", b"").replace(b'"', b"") for text in texts)
+    for text in examined.occurrences(_WWW) + examined.occurrences(_PROXY):
+        if b"stale=true" in text.lower().replace(b" ", b"").replace(b'"', b""):
+            return True
+    return False

@@ -23,7 +23,7 @@ from tests.lab.traffic.watch import family
 BURST = 64
 WAIT_MS = 1
 """For which the PBX gathers a burst before it answers."""
-PHONES = 20_000
+PHONES = int(os.environ.get("SIPSENSOR_BENCH_PHONES", "1000"))
 """So many that none comes near a limit: a round has a few registrations of each."""
 CPU = max(os.sched_getaffinity(0))
 PINNED = f"taskset -c {CPU} "

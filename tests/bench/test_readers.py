@@ -69,10 +69,11 @@ def contests(root: None, tmp_path: Path) -> Iterator[dict[str, Contest]]:  # noq
             others["Suricata"] = open_.enter_context(readers.suricata(tmp_path, find()))
         except MissingError as error:
             print(f"without Suricata: {error}")  # noqa: T201
-        settings = {"registered": "", "strangers": readers.NEVER_REACHED}
         yield {
-            name: Contest({**others, "sensor": open_.enter_context(readers.guard(tmp_path, name, text))})
-            for name, text in settings.items()
+            name: Contest(
+                {**others, "sensor": open_.enter_context(readers.guard(tmp_path, name, readers.NEVER_REACHED))}
+            )
+            for name in ("registered", "strangers")
         }
 
 

@@ -71,7 +71,7 @@ class Desired:
                     self._cuts[key] = _Cut(network, _blocked(network), held.until, self._is_spared(network))
         elif table == "standing":
             self._trusted.pop(key, None)
-            if until and len(numbers) == len(standing.Held._fields):
+            if until and len(numbers) == standing.HELD_WIDTH:
                 found = standing.Held(*numbers)
                 if found.standing == Standing.TRUSTED and not found.behind:
                     self._trusted[key] = until, ip_network(_address(found.address)), _trusted(found)

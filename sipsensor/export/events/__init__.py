@@ -5,9 +5,8 @@
 caps a live log, ``log`` writes lines, ``summary`` counts a replay.
 """
 
-from sipsensor.export.events.build import event_of
 from sipsensor.export.events.log import EventLog, EventLogError, open_events, reopen
 from sipsensor.export.events.summary import Summary
 from sipsensor.export.events.volume import VolumeCap
 
-__all__ = ["EventLog", "EventLogError", "Summary", "VolumeCap", "event_of", "open_events", "reopen"]
+__all__ = ["EventLog", "EventLogError", "Summary", "VolumeCap", "open_events", "reopen"]

@@ -8,7 +8,7 @@ an ``alert`` for each rule that fired.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,19 +45,23 @@ def timestamp(ts: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000).isoformat(timespec="microseconds")
 
 
-def event_of(examined: examine.Examined, decision: Decision) -> Iterator[Event]:
-    """The events of one packet; none for a packet that was let through without an alert."""
-    if decision.verdict is Verdict.DROP:
-        yield _drop(examined, decision)
-    else:
-        for alert in decision.alerts:
-            yield _alert(alert, decision, ())
+def told(decision: Decision) -> Sequence[Alert | None]:
+    """What events are made of: the alert that answers for a drop, or None where no rule does; each alert of what is let through."""
+    if decision.verdict is not Verdict.DROP:
+        return decision.alerts
+    return (next((alert for alert in decision.alerts if alert.rule is decision.rule), None),)
 
 
-def _drop(examined: examine.Examined, decision: Decision) -> Event:
-    answering = next((alert for alert in decision.alerts if alert.rule is decision.rule), None)
-    if answering is not None:
-        return _alert(answering, decision, decision.alerts)
+def about(decision: Decision, alert: Alert | None) -> str:
+    """What the volume of such an event is counted by: its rule, or the reason where there is none."""
+    rule = decision.rule if alert is None else alert.rule
+    return rule.slug if rule is not None else str(decision.reason)
+
+
+def event_of(examined: examine.Examined, decision: Decision, alert: Alert | None) -> Event:
+    """One event of a packet: one of those that are ``told``."""
+    if alert is not None:
+        return _alert(alert, decision, decision.alerts if decision.verdict is Verdict.DROP else ())
     event = _head("drop", examined)
     event["drop"] = {"len": examined.wire_length, "reason": str(decision.reason)}
     _add_message(event, examined)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from sipsensor.export.events.build import Event, event_of, timestamp
+from sipsensor.export.events.build import Event, about, event_of, timestamp, told
 from sipsensor.export.events.lasting import lasting
 from sipsensor.export.events.volume import LeftOut, VolumeCap
 from sipsensor.fastpath import examine
@@ -103,14 +103,16 @@ class EventLog:
                     self.write(event)
 
     def _packet(self, examined: examine.Examined, decision: Decision) -> None:
-        for event in event_of(examined, decision):
+        for alert in told(decision):
+            before = 0
             if self._cap is not None:
-                said = event["sipsensor"]
-                before = self._cap.admit(event["src_ip"], said["rule"] or said["reason"], examined.ts)
-                if before < 0:
-                    continue
-                if before:
-                    said["left_out"] = before
+                # Asked before it is made: making one costs several times what judging the packet did.
+                before = self._cap.admit(examined.src_text, about(decision, alert), examined.ts)
+            if before < 0:
+                continue
+            event = event_of(examined, decision, alert)
+            if before:
+                event["sipsensor"]["left_out"] = before
             self.write(event)
 
     def tick(self, now: int) -> None:

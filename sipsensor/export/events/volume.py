@@ -26,6 +26,17 @@ class LeftOut(NamedTuple):
     until: int
 
 
+class _Waiting:
+    """What is left out while it goes on: the bucket's key, how many, and from when to when."""
+
+    __slots__ = ("events", "key", "since", "until")
+
+    def __init__(self, key: int, now: int) -> None:
+        self.key = key
+        self.events = 0
+        self.since = self.until = now
+
+
 class VolumeCap:
     """``limit`` events for one source and rule. ``seed``: 16 bytes, so that nobody can choose sources that share a
     bucket.
@@ -36,22 +47,24 @@ class VolumeCap:
         self._seed = seed
         self._sources = sources
         self._table = tables.RateTable(sources, ((limit.count, limit.seconds),))
-        self._waiting: OrderedDict[tuple[str, str], LeftOut] = OrderedDict()
+        self._waiting: OrderedDict[tuple[str, str], _Waiting] = OrderedDict()
         self.left_out = 0
         """Events not written since the start."""
 
     def admit(self, source: str, rule: str, now: int) -> int:
         """How many events were left out before this one, or -1 when this one is to be left out itself."""
-        key = (source, rule)
-        if self._table.charge(tables.keyed_hash(self._seed, f"{source} {rule}".encode()), now):
-            self.left_out += 1
-            before = self._waiting.get(key) or LeftOut(source, rule, 0, now, now)
-            self._waiting[key] = before._replace(events=before.events + 1, until=now)
+        waiting = self._waiting.get((source, rule))
+        key = waiting.key if waiting else tables.keyed_hash(self._seed, f"{source} {rule}".encode())
+        if not self._table.charge(key, now):
+            return self._waiting.pop((source, rule)).events if waiting else 0
+        self.left_out += 1
+        if waiting is None:
+            waiting = self._waiting[source, rule] = _Waiting(key, now)
             if len(self._waiting) > self._sources:
                 self._waiting.popitem(last=False)
-            return -1
-        waiting = self._waiting.pop(key, None)
-        return waiting.events if waiting else 0
+        waiting.events += 1
+        waiting.until = now
+        return -1
 
     def tables(self) -> Sequence[Table]:
         """How full the table of sources and rules is."""
@@ -60,5 +73,6 @@ class VolumeCap:
     def settled(self, now: int) -> Iterator[LeftOut]:
         """What was left out of sources that have been silent for the limit's time; each is told once."""
         silent = now - self._limit.seconds * NANOSECONDS
-        for key in [key for key, waiting in self._waiting.items() if waiting.until <= silent]:
-            yield self._waiting.pop(key)
+        for source, rule in [pair for pair, waiting in self._waiting.items() if waiting.until <= silent]:
+            one = self._waiting.pop((source, rule))
+            yield LeftOut(source, rule, one.events, one.since, one.until)

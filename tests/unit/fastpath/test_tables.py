@@ -2,6 +2,7 @@ import pytest
 
 from sipsensor.fastpath.tables import RateTable, Records, SeenTable, keyed_hash
 from sipsensor.model import NANOSECONDS as S
+from tests.support.keys import one_set
 from tests.support.siphash import keyed
 
 SEED = bytes(range(16))
@@ -127,66 +128,6 @@ def test_the_largest_limits_do_not_overflow() -> None:
     table = RateTable(8, [(2**31 - 1, 2**31 - 1), (1, 2**31 - 1)])
     now = 2**32 * S
     assert [table.charge(1, now) for _ in range(2)] == [0, 2]
-
-
-# --- eviction --------------------------------------------------------------------------------------------------------------------------
-
-
-def one_set(count: int) -> list[int]:
-    """Keys of one set in a table of 64 entries: eight sets, chosen by the lowest bits."""
-    return [(number << 3) | 5 for number in range(1, count + 1)]
-
-
-def test_a_table_never_holds_more_than_it_has_room_for() -> None:
-    table = RateTable(64, [(1, 10)])
-    for key in range(1, 10_000):
-        table.charge(key, 0)
-    assert (table.capacity, table.fill) == (64, 64)
-    assert table.evictions == 9_999 - 64
-
-
-def test_of_a_full_set_the_longest_untouched_goes() -> None:
-    table = RateTable(64, [(1, 10)])
-    keys = one_set(9)
-    for key in keys[:8]:
-        table.charge(key, 0)
-    table.charge(keys[0], 0)
-    table.charge(keys[8], 0)
-    assert [key for key in keys if table.level(key, 0) == 0] == [keys[1]]
-
-
-def test_a_new_key_of_an_evicted_one_starts_empty() -> None:
-    table = RateTable(64, [(1, 10)])
-    keys = one_set(9)
-    for key in keys:
-        table.charge(key, 0)
-    assert table.charge(keys[0], 0) == 0
-
-
-def test_a_flood_of_low_rank_pushes_nobody_of_higher_rank_out() -> None:
-    table = RateTable(64, [(1, 10)])
-    keys = one_set(100)
-    table.charge(keys[0], 0, 1)
-    for key in keys[1:]:
-        table.charge(key, 0, 0)
-    assert table.charge(keys[0], 0, 1) == 1
-
-
-def test_where_everybody_outranks_it_a_key_is_not_kept() -> None:
-    table = RateTable(64, [(1, 10)])
-    keys = one_set(9)
-    for key in keys[:8]:
-        table.charge(key, 0, 2)
-    assert [table.charge(keys[8], 0, 1) for _ in range(3)] == [0, 0, 0]
-    assert table.evictions == 0
-    assert all(table.level(key, 0) == 1 for key in keys[:8])
-
-
-def test_clear_forgets_everything() -> None:
-    table = RateTable(64, [(1, 10)])
-    table.charge(1, 0)
-    table.clear()
-    assert (table.fill, table.level(1, 0), table.charge(1, 0)) == (0, 0, 0)
 
 
 # --- what was seen ---------------------------------------------------------------------------------------------------------------------
@@ -357,6 +298,16 @@ def test_what_is_kept_number_by_number_is_what_put_keeps() -> None:
     assert [one.number(one.find(7, 50), index) for index in range(3)] == [11, 22, 33]
     assert (one.first(7, 50), one.holds(7, 50)) == (11, True)
     assert (one.find(7, 100), one.first(7, 100, 5), one.holds(7, 100)) == (-1, 5, False)
+
+
+def test_what_is_drafted_is_what_put_keeps() -> None:
+    table, other = Records(64, 2, kept=True), Records(64, 2, kept=True)
+    table.draft(0, 11)
+    table.draft(1, 12)
+    table.draft(2, 13)
+    assert table.put_drafted(5, 0, 9 * S, 1)
+    assert other.put(5, 0, 9 * S, (11, 12), 1)
+    assert table.entries(0) == other.entries(0) == table.changes()
 
 
 def test_one_number_is_put_as_a_tuple_of_one() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from sipsensor.fastpath import names
 from sipsensor.fastpath.examine import Examined, Examiner
 from sipsensor.fastpath.matcher import Matcher
 from sipsensor.model import NANOSECONDS
@@ -27,7 +28,7 @@ def sent(challenges: Challenges, examined: Examined) -> None:
 
 
 def proof(challenges: Challenges, examined: Examined) -> int:
-    return challenges.proof(examined, examined.address_key(False))
+    return challenges.proof(examined, examined.address_key(False), examined.sole(names.FIELDS["auth.nonce"]))
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import pytest
 from sipsensor.decide import ledger
 from sipsensor.enforce.sets import Desired, Element
 from sipsensor.model import NANOSECONDS, Scope, Standing
-from sipsensor.track import standing
 
 NOW = 1_700_000_000 * NANOSECONDS
 LATER = NOW + 600 * NANOSECONDS
@@ -24,8 +23,8 @@ def cut(text: str, *, scope: Scope = Scope.SOURCE, until: int = LATER, kernel: i
     return ledger.Held(ledger.SCOPES.index(scope), 5005, NOW, until, 1, NOW, 0, 0, 0, *words(text), kernel)
 
 
-def who(text: str, port: int = 5060, standing_: Standing = Standing.TRUSTED, behind: int = 0) -> standing.Held:
-    return standing.Held(standing_, 7, 0, *words(text), port, behind)
+def who(text: str, port: int = 5060, standing_: Standing = Standing.TRUSTED, behind: int = 0) -> tuple[int, ...]:
+    return (standing_, 7, 0, *words(text), port, behind)
 
 
 def desired(*spared: str) -> Desired:

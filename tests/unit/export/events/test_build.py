@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from sipsensor.engine import Engine
-from sipsensor.export.events.build import GID, event_of, timestamp
+from sipsensor.export.events.build import GID, event_of, timestamp, told
 from sipsensor.fastpath.examine import Examined
 from sipsensor.model import (
     Action,
@@ -28,7 +28,8 @@ SCANNER: dict[str, str | None] = {"User-Agent": "friendly-scanner"}
 
 
 def events(judged: tuple[Examined, Decision]) -> list[dict[str, Any]]:
-    found = list(event_of(*judged))
+    examined, decision = judged
+    found = [event_of(examined, decision, alert) for alert in told(decision)]
     assert_valid(found)
     return found
 
