@@ -152,7 +152,7 @@ class QueueSettings:
         high=10000000,
     )
     source_rate: int = setting(
-        1000,
+        500,
         "packets of one stranger (IPv4 address, IPv6 /64) that are admitted to that queue, twice as many at once; "
         "what comes faster is dropped, or only counted where on_full accepts. Not for network.proxies. 0: no limit",
         "packets/s",
@@ -160,7 +160,7 @@ class QueueSettings:
         high=10000000,
     )
     trusted_rate: int = setting(
-        50,
+        30,
         "packets of one registered phone (address and port) that take the trusted queue, as many at once; "
         "what comes faster takes the queue of strangers, and is judged there as a registered phone's. 0: no limit",
         "packets/s",
@@ -168,7 +168,7 @@ class QueueSettings:
         high=10000000,
     )
     trunk_rate: int = setting(
-        2000,
+        1000,
         "the same for each address (IPv6 /64) of trust.allowlist and trust.trunks, 250 at once. 0: no limit",
         "packets/s",
         low=0,
