@@ -161,7 +161,7 @@ class QueueSettings:
     )
     trusted_rate: int = setting(
         30,
-        "packets of one registered phone (address and port) that take the trusted queue, as many at once; "
+        "packets of one registered phone (address and port) that take the trusted queue, a third of it at once; "
         "what comes faster takes the queue of strangers, and is judged there as a registered phone's. 0: no limit",
         "packets/s",
         low=0,

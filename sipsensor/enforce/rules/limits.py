@@ -67,11 +67,13 @@ def strangers(plan: KernelPlan) -> list[str]:
 
 
 def phones(plan: KernelPlan) -> list[str]:
-    """Of an address and port that registered: above its limit it goes with the strangers, with whom it is judged as what it is."""
+    """Of an address and port that registered: above its limit it goes with the strangers, with whom it is judged as what it is.
+
+    A small burst, because many phones may be forged at once, and theirs together meet one short queue.
+    """
+    bucket = _bucket("rate over", plan.trusted_rate, plan.trusted_rate // 3)
     lines = [
-        f"{SIGNALLING} update @phone_rates{version} "
-        f"{{ {family} saddr . th sport {_bucket('rate over', plan.trusted_rate, plan.trusted_rate)} }} "
-        f"counter name {FALLEN} goto strangers"
+        f"{SIGNALLING} update @phone_rates{version} {{ {family} saddr . th sport {bucket} }} counter name {FALLEN} goto strangers"
         for version, family, _ in FAMILIES
         if plan.trusted_rate
     ]

@@ -28,6 +28,14 @@ RANGES = {4: ("10.72.0.0/16", "10.73.0.0/16", "10.80.0.0/12"), 6: ("fd71:3::/64"
 LANES = {"trusted": (0,), "strangers": (1, 2)}
 """Which of them take which queue."""
 SOURCES = 50_000
+TRACKING = """
+-A {chain} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A {chain} -m conntrack --ctstate INVALID -j DROP
+-A {chain} -p udp --dport 5060 -j ACCEPT
+-A {chain} -i lo -j ACCEPT
+-A {chain} -j DROP
+"""
+"""What a firewall with state has."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,12 @@ class Field:
     def _mac(self) -> str:
         shown = json.loads(self.network.gateway.run("ip -json link show dev outer"))
         return str(shown[0]["address"])
+
+    def track(self) -> None:
+        """A firewall with state stands where the sensor is."""
+        rules = TRACKING.format(chain="FORWARD" if self.placement == "gateway" else "INPUT")
+        (self.folder / "stateful").write_text(f"*filter\n{rules.strip()}\nCOMMIT\n")
+        self.sensing.run(f"iptables-restore -n {self.folder}/stateful")
 
     def count_arrivals(self) -> None:
         """Begin to count what arrives where the sensor is, before any rule of its own; see ``arrived``. IPv4."""

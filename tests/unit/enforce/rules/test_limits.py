@@ -42,10 +42,10 @@ def test_where_nothing_may_be_dropped_a_stranger_above_his_limit_is_counted_and_
 
 
 def test_a_phone_above_its_limit_goes_with_the_strangers_and_one_that_finds_the_set_full_does_not() -> None:
-    four, six, rest = limits.phones(replace(GATEWAY, trusted_rate=40))
+    four, six, rest = limits.phones(replace(GATEWAY, trusted_rate=60))
     assert four == (
         "meta l4proto { tcp, udp } update @phone_rates4 "
-        f"{{ ip saddr . th sport {BUCKET} 40/second burst 40 packets }} counter name fallen goto strangers"
+        f"{{ ip saddr . th sport {BUCKET} 60/second burst 20 packets }} counter name fallen goto strangers"
     )
     assert "ip6 saddr . th sport" in six
     assert rest == "goto trusted"
