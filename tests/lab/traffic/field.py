@@ -49,6 +49,8 @@ class Load:
     agent: str = "Yealink SIP-T46S 66.86.0.15"
     patience: float = 2
     """Seconds for which answers are waited for after the last request."""
+    burst: int = 1
+    """So many exchanges begin at once."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Field:
         arguments = (
             f"--from {first[version]} --to {PBX[version]} --rate {load.rate} --seconds {load.seconds} "
             f"--mix {load.mix} --phones {load.phones} --agent '{load.agent}' --patience {load.patience} "
-            f"--local {LOCAL_PORTS[first[version]]}"
+            f"--local {LOCAL_PORTS[first[version]]} --burst {load.burst}"
         )
         return Tool.start(self.network.outside, self.folder, f"{name}-{version}", "phones", arguments)
 
