@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
@@ -146,3 +147,21 @@ def test_where_a_set_is_full_the_least_is_lost(lab: Network, folder: Path) -> No
             assert made.new() == Lanes(trusted=MANY)
             send(lab.outside, *[udp(version, ELSEWHERE, NOBODY)] * MANY)
             assert made.new() == Lanes(strangers=MANY, fallen=MANY)
+
+
+def test_reading_the_counters_does_not_read_the_sources(lab: Network, folder: Path) -> None:
+    with rules(lab.gateway, folder, GATEWAY + limits(1, 1, 1)) as made:
+        empty = seconds(made)
+        for name in ("source_rates", "network_rates"):
+            fill(lab.gateway, name, 4)
+        assert seconds(made) < 10 * empty
+
+
+def seconds(made: Rules) -> float:
+    """How long one reading takes at least."""
+    took = []
+    for _ in range(5):
+        before = time.monotonic()
+        made.new()
+        took.append(time.monotonic() - before)
+    return min(took)

@@ -58,8 +58,8 @@ def of_iptables(saved: str) -> Met:
     return met
 
 
-def of_nft(listed: str) -> Met:
-    """From ``nft -j list ruleset`` or a part of it: the counter that stands before a queue statement."""
+def of_nft(listed: str, table: str = "") -> Met:
+    """From ``nft -j list ruleset``, or of one inet table of it: the counter that stands before a queue statement."""
     objects = objects_of(listed)
     named = {
         (it["counter"]["family"], it["counter"]["table"], it["counter"]["name"]): int(it["counter"]["packets"])
@@ -68,6 +68,8 @@ def of_nft(listed: str) -> Met:
     }
     met = Met()
     for rule in (it["rule"] for it in objects if "rule" in it):
+        if table and (rule["family"], rule["table"]) != ("inet", table):
+            continue
         packets, udp = 0, False
         for statement in rule.get("expr", ()):
             if "counter" in statement:
@@ -82,11 +84,11 @@ def of_nft(listed: str) -> Met:
 
 
 def named(listed: str) -> dict[str, int]:
-    """The counters of our table by name, from ``nft -j list counters``."""
+    """The counters of our table by name, from ``nft -j list ruleset`` or a part of it."""
     return {
         it["counter"]["name"]: int(it["counter"]["packets"])
         for it in objects_of(listed)
-        if "counter" in it and it["counter"]["table"] == TABLE
+        if "counter" in it and (it["counter"]["family"], it["counter"]["table"]) == ("inet", TABLE)
     }
 
 

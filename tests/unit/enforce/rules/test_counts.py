@@ -82,6 +82,12 @@ def test_a_counter_with_a_name_is_looked_up_in_its_table() -> None:
     assert of(rule({"counter": "gone"}, queue(5060))) == Counts((0, 0), (0, 0), 0)
 
 
+def test_rules_of_one_table_alone_may_be_asked_for() -> None:
+    listed = json.dumps({"nftables": [rule(is_udp(), COUNTED, queue(5060))]})
+    assert of_nft(listed, "mine").counts((5060, 5061), {}) == Counts((6, 0), (0, 0), 0)
+    assert of_nft(listed, "sipsensor").counts((5060, 5061), {}) == Counts((0, 0), (0, 0), 0)
+
+
 def test_what_limits_stopped_is_read_from_our_table_alone() -> None:
     packets = {"blocked": 1, "limited": 10, "limited_flows": 100, "limited_sources": 7, "fallen": 8}
     listed = [
@@ -89,6 +95,7 @@ def test_what_limits_stopped_is_read_from_our_table_alone() -> None:
         for name, count in packets.items()
     ]
     listed.append({"counter": {"family": "inet", "table": "mine", "name": "limited", "packets": 1000}})
+    listed.append({"counter": {"family": "ip", "table": "sipsensor", "name": "limited", "packets": 1000}})
     found = named(json.dumps({"nftables": listed}))
     assert found == packets
     assert of_iptables("").counts((5060, 5061), found) == Counts((0, 0), (0, 0), limited=110, sources=7, fallen=8)

@@ -17,9 +17,7 @@ from tests.unit.enforce.rules.conftest import GATEWAY, HOST, Tools
 TABLES = json.dumps({"nftables": [{"table": {"family": "inet", "name": "sipsensor"}}]})
 RESTORES = ["iptables-restore -w 5 --noflush", "ip6tables-restore -w 5 --noflush"]
 NO_QUEUE = 'case "$input" in *"queue num"*) echo "No such file or directory" >&2; exit 1;; esac'
-LISTING = (
-    'case "$*" in *"list table inet"*) cat {folder}/listed 2>/dev/null;; *"list tables"*) echo \'{tables}\';; esac'
-)
+LISTING = 'case "$*" in "-s -t list ruleset") cat {folder}/listed 2>/dev/null;; "-j -t list ruleset") echo \'{tables}\';; esac'
 
 
 def nobody(_queue: int) -> None:
