@@ -241,22 +241,15 @@ class Replay:
             last = self._verify(batch, path, self.differences)
             summary.packets += batch.size
         else:
-            judged, count, _, last = self._engine.examiner.walk(*batch)
-            self._judge(judged)
-            summary.packets += count
+            walk = self._engine.examiner.walk(*batch)
+            tell = summary.count if self._on_decision is None else self._tell
+            self._engine.judge_each(walk, summary.sources_of_messages, tell)
+            summary.packets += walk.packets
+            summary.bound()
+            last = walk.last
         summary.span(_ts(batch, 0), last)
         self._ends = last if self._ends is None else max(last, self._ends)
         self._engine.tick(last)
-
-    def _judge(self, judged: Iterable[examine.Examined]) -> None:
-        judge, tell, sources = self._engine.judge, self._tell, self.summary.sources_of_messages
-        for examined in judged:
-            decision = judge(examined)
-            if decision.observation is not None:
-                sources.add(examined.src)
-            if decision.alerts or decision.verdict or decision.grants or decision.uncuts:
-                tell(examined, decision)
-        self.summary.bound()
 
     def _tell(self, examined: examine.Examined, decision: Decision) -> None:
         self.summary.count(examined, decision)

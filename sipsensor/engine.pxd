@@ -9,7 +9,7 @@ from sipsensor.decide.policy cimport Policy
 from sipsensor.detect.base cimport Observer
 from sipsensor.detect.kinds cimport KindTable
 from sipsensor.fastpath.examined cimport Examined
-from sipsensor.model cimport Decision, Observation
+from sipsensor.model cimport Alert, Decision, Observation
 from sipsensor.protocols.base cimport View
 from sipsensor.protocols.sip.message cimport parse
 from sipsensor.reassembly.assembler cimport Assembler
@@ -34,6 +34,8 @@ cdef class Engine:
     cpdef Decision process(self, packet)
     @cython.locals(decision=Decision)
     cpdef Decision judge(self, Examined examined)
+    @cython.locals(examined=Examined, decision=Decision)
+    cpdef judge_each(self, walk, set sources, tell)
     @cython.locals(decision=Decision, unseen=bint)
     cdef Decision _judge(self, Examined examined)
     @cython.locals(piece=Examined, message=View, decisions=list)
@@ -48,5 +50,7 @@ cdef class Engine:
     cdef Decision _behaviour(self, Observation observation, Decision before)
     @cython.locals(detector=Observer)
     cdef object _detect(self, Observation observation, tuple detectors)
+    @cython.locals(alert=Alert, cuts=list)
+    cdef tuple _cut(self, alerts, Observation observation)
     cdef Decision _failed(self, Examined examined, Exception error)
     cdef bint _from_stranger(self, Examined examined) except *

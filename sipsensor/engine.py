@@ -93,6 +93,17 @@ class Engine:
         self.counters.count(examined, decision)
         return decision
 
+    def judge_each(self, walk: examine.Walk, sources: set[bytes], tell: Callable[..., None]) -> None:
+        """Judge a batch of a capture file. ``sources`` gets who sent a message; ``tell`` each packet of which there is something to say,
+        with its decision.
+        """
+        for examined in walk:
+            decision = self.judge(examined)
+            if decision.observation is not None:
+                sources.add(examined.src)
+            if decision.verdict or decision.alerts or decision.grants or decision.uncuts:
+                tell(examined, decision)
+
     def tick(self, now: int) -> None:
         """Free memory. ``now`` is in the time of the packets."""
         self.assembler.tick(now)
@@ -196,15 +207,13 @@ class Engine:
         return decision
 
     def _cut(self, alerts: Sequence[Alert], observation: Observation) -> tuple[Cut, ...]:
-        cuts = tuple(
-            cut
-            for alert in alerts
-            if alert.scope is not None and self.policy.action_of(alert.rule) is Action.DROP
-            for cut in self.ledger.cut(observation, alert.scope, alert.rule)
-        )
+        cuts: list[Cut] = []
+        for alert in alerts:
+            if alert.scope is not None and self.policy.action_of(alert.rule) is Action.DROP:
+                cuts += self.ledger.cut(observation, alert.scope, alert.rule)
         if cuts:
             self.safety.cut(observation)
-        return cuts
+        return tuple(cuts)
 
     def _detect(self, observation: Observation, detectors: tuple[Observer, ...]) -> Sequence[Alert]:
         alerts: Sequence[Alert] = ()

@@ -22,6 +22,14 @@ cdef class Observation:
 
 
 @cython.final
+cdef class Alert:
+    cdef public object rule, scope
+    cdef public Observation observation
+    cdef public dict evidence
+    cdef public int score
+
+
+@cython.final
 cdef class Decision:
     cdef public object verdict, reason, rule, observation, effect
     cdef public tuple alerts, cuts, grants, uncuts

@@ -9,7 +9,7 @@ Times (``ts``, ``first``, ``until``) are integer counts of nanoseconds since the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -331,16 +331,25 @@ class Rule:
     """Could a third party have sent the evidence in the sender's name? Then it kills its own packet and nothing else."""
 
 
-@dataclass(slots=True)
 class Alert:
     """A rule fired on an observation. ``evidence`` is small, printable and free of secrets."""
 
-    rule: Rule
-    observation: Observation
-    evidence: dict[str, str | int] = field(default_factory=dict)
-    score: int = 0
-    scope: Scope | None = None
-    """What is cut, where the rule drops: None for this packet alone."""
+    __slots__ = ("evidence", "observation", "rule", "scope", "score")
+
+    def __init__(
+        self,
+        rule: Rule,
+        observation: Observation,
+        evidence: dict[str, str | int] | None = None,
+        score: int = 0,
+        scope: Scope | None = None,
+    ) -> None:
+        self.rule = rule
+        self.observation = observation
+        self.evidence: dict[str, str | int] = {} if evidence is None else evidence
+        self.score = score
+        self.scope = scope
+        """What is cut, where the rule drops: None for this packet alone."""
 
 
 @dataclass(slots=True)

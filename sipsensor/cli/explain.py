@@ -74,10 +74,10 @@ def _replay_up_to(engine: Engine, file: Path, number: int) -> Packet:
         before = number - batch.first_number
         part = batch if before >= batch.size else _cut(batch, 0, before)
         if part.records:
-            judged, _, _, last = engine.examiner.walk(*part)
-            for examined in judged:
+            walk = engine.examiner.walk(*part)
+            for examined in walk:
                 engine.judge(examined)
-            engine.tick(last)
+            engine.tick(walk.last)
         if before < batch.size:
             return next(packets(_cut(batch, before, before + 1)))
         count = batch.first_number + batch.size - 1

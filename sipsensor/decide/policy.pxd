@@ -3,7 +3,7 @@
 cimport cython
 
 from sipsensor.decide.trust cimport Trust
-from sipsensor.model cimport Decision, Observation
+from sipsensor.model cimport Alert, Decision, Observation
 
 
 cdef class Policy:
@@ -12,6 +12,7 @@ cdef class Policy:
     cdef readonly dict actions
 
     cpdef object action_of(self, rule)
+    @cython.locals(decision=Decision, alert=Alert, standing=list)
     cpdef Decision decide(self, Observation observation, object alerts, object tipped=*)
     @cython.locals(decision=Decision)
     cpdef Decision accept(self, Observation observation)
@@ -20,3 +21,6 @@ cdef class Policy:
     cpdef Decision spare(self, Decision decision)
     cpdef Decision exempt(self, Observation observation)
     cpdef object effect(self, object verdict)
+
+
+cdef object _worse(one, other)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _ACCEPT, _DROP = Verdict.ACCEPT, Verdict.DROP
 _NONE, _ENFORCE = Reason.NONE, Mode.ENFORCE
+_OFF, _DROPS = Action.OFF, Action.DROP
 
 
 class Policy:
@@ -30,19 +31,26 @@ class Policy:
 
     def action_of(self, rule: Rule) -> Action:
         """What this rule does here."""
-        return self.actions.get(rule.slug, rule.action)
+        return self.actions.get(rule.slug, rule.action) if self.actions else rule.action
 
     def decide(self, observation: Observation, alerts: Sequence[Alert], tipped: Alert | None = None) -> Decision:
         """The decision on one message. ``tipped`` is an alert that drops though its rule alone would not: its score is reached."""
         if not alerts:
             return self.accept(observation)
-        standing = tuple([alert for alert in alerts if self.action_of(alert.rule) is not Action.OFF])
-        dropping = [alert.rule for alert in standing if alert is tipped or self.action_of(alert.rule) is Action.DROP]
-        if not dropping:
-            rule = min([alert.rule for alert in standing], key=_rank, default=None)
-            return Decision(_ACCEPT, Reason.NONE, rule=rule, alerts=standing, observation=observation)
-        rule = min(dropping, key=_rank)
-        return self.drop(rule.reason, rule, standing, observation)
+        standing, worst, dropping = [], None, None
+        for alert in alerts:
+            action = self.action_of(alert.rule)
+            if action is _OFF:
+                continue
+            standing.append(alert)
+            if alert is tipped or action is _DROPS:
+                dropping = _worse(dropping, alert.rule)
+            worst = _worse(worst, alert.rule)
+        if dropping is not None:
+            return self.drop(dropping.reason, dropping, tuple(standing), observation)
+        decision = self.accept(observation)
+        decision.rule, decision.alerts = worst, tuple(standing)
+        return decision
 
     def accept(self, observation: Observation) -> Decision:
         """Nothing is said of it."""
@@ -77,6 +85,11 @@ class Policy:
     def effect(self, verdict: Verdict) -> Verdict:
         """What becomes of a packet with this verdict."""
         return verdict if self.mode is _ENFORCE else _ACCEPT
+
+
+def _worse(one: Rule | None, other: Rule) -> Rule:
+    """The one that answers for both; the first where nothing tells them apart."""
+    return other if one is None or _rank(other) < _rank(one) else one
 
 
 def _rank(rule: Rule) -> tuple[bool, int]:

@@ -26,3 +26,15 @@ cdef class Examiner:
     cdef void look_at_payload(self, Cursor payload, Facts *facts) noexcept nogil
     cdef Examined examine_one(self, bytes data, int link, int64_t ts, object number, int64_t wire_length, int arrival)
     cdef Examined wrap(self, bytes data, int link, int64_t ts, object number, int64_t wire_length, int arrival)
+
+
+cdef class Walk:
+    cdef Examiner _examiner
+    cdef bytes _data, _index
+    cdef int _link
+    cdef int64_t _unit, _number
+    cdef uint32_t _at
+    cdef readonly uint32_t packets
+    cdef readonly int64_t bytes, last
+
+    cdef Examined next(self)

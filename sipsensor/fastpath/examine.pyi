@@ -49,7 +49,18 @@ class Examiner:
 
     def behind(self, first: Examined) -> Examined:
         """The message behind the Content-Length of ``first``, which has one: see ``Examined.following``."""
-    def walk(
-        self, data: bytes, index: bytes, link: int, nanoseconds: bool, first_number: int
-    ) -> tuple[list[Examined], int, int, int]:
-        """A batch as ``pcapy.Reader.next_batch`` gives it: (what must be judged, packets, bytes, last ts). Media is skipped in C."""
+    def walk(self, data: bytes, index: bytes, link: int, nanoseconds: bool, first_number: int) -> Walk:
+        """A batch as ``pcapy.Reader.next_batch`` gives it: those packets that must be judged. Media is skipped in C."""
+
+class Walk:
+    """A batch on its way, a packet at a time."""
+
+    packets: int
+    """In the batch, media and all."""
+    bytes: int
+    """Of the packets so far."""
+    last: int
+    """Time of the last packet so far, ns since the epoch; 0 before the first."""
+
+    def __iter__(self) -> Walk: ...
+    def __next__(self) -> Examined: ...

@@ -188,22 +188,8 @@ cdef class Examiner:
         return examined
 
     def walk(self, bytes data not None, bytes index not None, int link, bint nanoseconds, first_number):
-        """A batch: (what must be judged, packets, bytes, last ts). What nobody judges is skipped here and counted in ``skipped``."""
-        cdef Cursor records = cursor_of(index), all_data = cursor_of(data), packet
-        cdef uint32_t i
-        cdef int64_t ts = 0, total = 0, count = records.size // INDEX_RECORD
-        cdef list judged = []
-        for i in range(<uint32_t> count):
-            ts = host32(records, i * INDEX_RECORD) * 1_000_000_000
-            ts += host32(records, i * INDEX_RECORD + 4) * (1 if nanoseconds else 1000)
-            packet = part(all_data, <uint32_t> host32(records, i * INDEX_RECORD + 8), <uint32_t> host32(records, i * INDEX_RECORD + 12))
-            total += packet.size
-            self.look(packet, link, &self.scratch)
-            if not self._skip(&self.scratch):
-                judged.append(self.wrap(
-                    PyBytes_FromStringAndSize(<const char *> packet.data, packet.size), link, ts, first_number + i, -1, 0,
-                ))
-        return judged, count, total, ts
+        """The packets of a batch that must be judged, one by one. What nobody judges is skipped in C and counted in ``skipped``."""
+        return Walk(self, data, index, link, nanoseconds, first_number)
 
     cdef bint _skip(self, Facts *facts) noexcept nogil:
         cdef int status = facts.decoded.status, content = facts.head.content
@@ -227,3 +213,40 @@ cdef class Examiner:
     def skipped(self):
         """What ``walk`` passed over, by why."""
         return {_SKIPS[i]: self.skips[i] for i in range(SKIP_COUNT)}
+
+
+cdef class Walk:
+    """A batch of a capture file on its way through an `Examiner`, a packet at a time: what was examined is still in the cache when it is judged."""
+
+    def __cinit__(self, Examiner examiner not None, bytes data, bytes index, int link, bint nanoseconds, int64_t first_number):
+        self._examiner, self._data, self._index = examiner, data, index
+        self._link, self._unit, self._number = link, 1 if nanoseconds else 1000, first_number
+        self.packets = len(index) // INDEX_RECORD
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Examined examined = self.next()
+        if examined is None:
+            raise StopIteration
+        return examined
+
+    cdef Examined next(self):
+        """The next that must be judged; None at the end."""
+        cdef Cursor records = cursor_of(self._index), data = cursor_of(self._data), packet
+        cdef Examiner examiner = self._examiner
+        cdef uint32_t at
+        while self._at < self.packets:
+            at = self._at * INDEX_RECORD
+            self.last = host32(records, at) * 1_000_000_000 + host32(records, at + 4) * self._unit
+            packet = part(data, <uint32_t> host32(records, at + 8), <uint32_t> host32(records, at + 12))
+            self._at += 1
+            self.bytes += packet.size
+            examiner.look(packet, self._link, &examiner.scratch)
+            if not examiner._skip(&examiner.scratch):
+                return examiner.wrap(
+                    PyBytes_FromStringAndSize(<const char *> packet.data, packet.size), self._link, self.last,
+                    self._number + self._at - 1, -1, 0,
+                )
+        return None

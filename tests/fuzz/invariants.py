@@ -182,10 +182,11 @@ class Checker:
 
     def walk(self, data: bytes, index: bytes, link: int) -> None:
         """A batch whose records lie."""
-        judged, count, size, _ = self.examiner.walk(data, index, link, True, 1)
-        assert count == len(index) // 16
-        assert len(judged) <= count
-        assert size <= count * len(data)
+        walk = self.examiner.walk(data, index, link, True, 1)
+        judged = list(walk)
+        assert walk.packets == len(index) // 16
+        assert len(judged) <= walk.packets
+        assert walk.bytes <= walk.packets * len(data)
         for examined in judged:
             assert examined.data in data
             self.examined(examined)

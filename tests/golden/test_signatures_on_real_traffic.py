@@ -27,7 +27,7 @@ def signatures() -> SignatureSet:
 def messages(path: Path, signatures: SignatureSet) -> Iterator[Examined]:
     examiner = Examiner(signatures.matcher, seed=bytes(16))
     for batch in Capture(path).batches():
-        yield from examiner.walk(*batch)[0]
+        yield from examiner.walk(*batch)
 
 
 def dropped(path: Path, signatures: SignatureSet) -> list[tuple[int, list[str]]]:

@@ -308,7 +308,7 @@ def test_a_recordings_arrival_is_what_counts(write: Write) -> None:
     file = write((0, recorded(ATTACK, 1)), (1, recorded(message(), 0, 4)), link=LINK_SLL2)
     own = engine()
     batch = next(iter(Capture(file).batches()))
-    judged = own.examiner.walk(*batch)[0]
+    judged = list(own.examiner.walk(*batch))
     assert [examined.arrival for examined in judged] == [Arrival.INBOUND, Arrival.OUTBOUND]
 
 

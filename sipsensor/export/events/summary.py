@@ -17,6 +17,7 @@ SOURCES_MAX = 1 << 20
 
 CUTS_MAX = 10_000
 """Cuts listed one by one."""
+_DROP = Verdict.DROP
 
 
 class RuleTotal:
@@ -37,7 +38,8 @@ class RuleTotal:
 class Summary:
     """Counts a replay. Verdicts are the policy's, whatever the mode."""
 
-    def __init__(self) -> None:
+    def __init__(self, sources_max: int = SOURCES_MAX) -> None:
+        self._sources_max = sources_max
         self.packets = 0
         self.sip_messages = 0
         self.malformed = 0
@@ -58,27 +60,28 @@ class Summary:
 
     def count(self, examined: examine.Examined, decision: Decision) -> None:
         """One packet that was dropped, or on which a rule fired."""
-        if decision.verdict is Verdict.DROP:
-            self._drop(examined, decision)
-        for cut in decision.cuts:
-            if len(self.cuts) < CUTS_MAX:
-                self.cuts.append(_cut(cut))
-        for alert in decision.alerts:
-            total = self.rules.get(alert.rule.slug)
-            if total is None:
-                total = self.rules[alert.rule.slug] = RuleTotal(alert.rule, examined)
-            total.alerts += 1
-            if alert.rule is decision.rule and decision.verdict is Verdict.DROP:
-                total.dropped += 1
-            if len(total.sources) < SOURCES_MAX:
-                total.sources.add(examined.src)
-
-    def _drop(self, examined: examine.Examined, decision: Decision) -> None:
-        self.drops_by_reason[decision.reason] += 1
         source = examined.src
-        if source in self.drops_by_source:
-            self.drops_by_source[source] += 1
-        elif len(self.drops_by_source) < SOURCES_MAX:
+        if decision.verdict is _DROP:
+            self._drop(examined, decision, source)
+        if decision.cuts:
+            self.cuts += [_cut(cut) for cut in decision.cuts[: CUTS_MAX - len(self.cuts)]]
+        for alert in decision.alerts:
+            rule = alert.rule
+            total = self.rules.get(rule.slug)
+            if total is None:
+                total = self.rules[rule.slug] = RuleTotal(rule, examined)
+            total.alerts += 1
+            if rule is decision.rule and decision.verdict is _DROP:
+                total.dropped += 1
+            if len(total.sources) < self._sources_max:
+                total.sources.add(source)
+
+    def _drop(self, examined: examine.Examined, decision: Decision, source: bytes) -> None:
+        self.drops_by_reason[decision.reason] += 1
+        before = self.drops_by_source.get(source, 0)
+        if before:
+            self.drops_by_source[source] = before + 1
+        elif len(self.drops_by_source) < self._sources_max:
             self.drops_by_source[source] = 1
             self._names[source] = examined.src_text
         else:
@@ -98,7 +101,7 @@ class Summary:
         """Forget sources beyond the cap; they stay counted, and are counted again when they come back. To be called
         now and then.
         """
-        if len(self.sources_of_messages) > SOURCES_MAX:
+        if len(self.sources_of_messages) > self._sources_max:
             self._forgotten_sources += len(self.sources_of_messages)
             self.sources_of_messages.clear()
 

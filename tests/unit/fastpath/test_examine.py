@@ -106,22 +106,25 @@ def test_a_walk_gives_what_must_be_judged_and_counts_the_rest() -> None:
     ]
     packets.append(bytes(12) + b"\x08\x06" + bytes(28))
     data, index = batch(packets)
-    judged, count, size, last = examiner.walk(data, index, LINK_ETHERNET, nanoseconds=False, first_number=11)
+    walk = examiner.walk(data, index, LINK_ETHERNET, nanoseconds=False, first_number=11)
+    judged = list(walk)
     assert [e.number for e in judged] == [11, 13, 14, 15]
     assert [e.decoded for e in judged] == [DECODED_OK] * 3 + [DECODED_FRAGMENT]
     assert judged[0].data == packets[0]
     assert judged[0].ts == 1000 * 10**9 + 5000
-    assert (count, size, last) == (len(packets), sum(map(len, packets)), 1008 * 10**9 + 5000)
+    assert (walk.packets, walk.bytes, walk.last) == (len(packets), sum(map(len, packets)), 1008 * 10**9 + 5000)
     assert examiner.skipped == {"media": 2, "not_ip": 1, "unknown_link": 0, "broken": 1, "other_transport": 1}
 
 
 def test_a_walk_through_nanoseconds_and_unknown_links() -> None:
     examiner = Examiner(Matcher(), (5060,), SEED)
     data, index = batch([datagram(TEXT)])
-    assert examiner.walk(data, index, LINK_RAW, nanoseconds=True, first_number=1)[0][0].ts == 1000 * 10**9 + 5
-    assert examiner.walk(data, index, 105, nanoseconds=True, first_number=1)[0] == []
+    assert next(examiner.walk(data, index, LINK_RAW, nanoseconds=True, first_number=1)).ts == 1000 * 10**9 + 5
+    assert list(examiner.walk(data, index, 105, nanoseconds=True, first_number=1)) == []
     assert examiner.skipped["unknown_link"] == 1
-    assert examiner.walk(b"", b"", LINK_RAW, nanoseconds=True, first_number=1) == ([], 0, 0, 0)
+    nothing = examiner.walk(b"", b"", LINK_RAW, nanoseconds=True, first_number=1)
+    assert list(nothing) == []
+    assert (nothing.packets, nothing.bytes, nothing.last) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -136,12 +139,11 @@ def test_a_walk_through_nanoseconds_and_unknown_links() -> None:
 )
 def test_a_record_that_lies_is_never_believed(record: tuple[int, ...]) -> None:
     data, _ = batch([datagram(TEXT)])
-    judged, count, size, last = PLAIN.walk(
-        data, struct.pack("=4I", *record) + b"rest", LINK_RAW, nanoseconds=False, first_number=1
-    )
-    assert count == 1
-    assert size <= len(data)
-    assert last == record[0] * 10**9 + record[1] * 1000
+    walk = PLAIN.walk(data, struct.pack("=4I", *record) + b"rest", LINK_RAW, nanoseconds=False, first_number=1)
+    judged = list(walk)
+    assert walk.packets == 1
+    assert walk.bytes <= len(data)
+    assert walk.last == record[0] * 10**9 + record[1] * 1000
     assert all(e.data in data for e in judged)
 
 

@@ -1,5 +1,4 @@
 from sipsensor.export.events import Summary
-from sipsensor.export.events import summary as module
 from sipsensor.model import (
     Action,
     Alert,
@@ -86,10 +85,8 @@ def test_the_hundred_worst_sources_are_named_and_the_rest_are_others(judge: Judg
     assert_valid([summary.as_event(0)])
 
 
-def test_memory_of_sources_is_bounded(judge: Judge, monkeypatch: object) -> None:
-    assert hasattr(monkeypatch, "setattr")
-    monkeypatch.setattr(module, "SOURCES_MAX", 10)
-    summary = Summary()
+def test_memory_of_sources_is_bounded(judge: Judge) -> None:
+    summary = Summary(sources_max=10)
     for number in range(30):
         examined, _ = judge(message(), src=f"198.51.100.{number}")
         summary.count(examined, Decision(Verdict.DROP, Reason.LIMIT))
