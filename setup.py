@@ -32,7 +32,8 @@ LINK: list[str] = []
 MACROS: list[tuple[str, str | None]] = []
 if SANITIZE:
     COMPILE = ["-O1", "-g", "-fno-strict-aliasing", "-fno-omit-frame-pointer"]
-    COMPILE += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    # Python is built with -fwrapv, which would make overflows of signed numbers lawful, and no finding.
+    COMPILE += ["-fno-wrapv", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     LINK += ["-fsanitize=address,undefined"]
 if COVERAGE:
     MACROS += [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")]

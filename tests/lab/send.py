@@ -19,20 +19,21 @@ START_LINES = {
 }
 
 
-def message(agent: str, padding: int = 0, start: str = "OPTIONS", number: int = 7) -> bytes:
-    """A whole message; what the agent says stands behind the padding, so in the last fragment of a large one."""
+def message(agent: str, padding: int = 0, start: str = "OPTIONS", number: int = 7, *, last: bool = False) -> bytes:
+    """A whole message; what the agent says stands behind the padding, so in the last fragment of a large one, or behind all else."""
     method = start if start.isalpha() else "REGISTER"
+    says = f"User-Agent: {agent}\r\n"
     return (
         f"{START_LINES[start]}\r\nVia: SIP/2.0/UDP phone.example:5099;branch=z9hG4bK-{number}\r\n"
-        f"X-Padding: {'x' * padding}\r\nUser-Agent: {agent}\r\n"
+        f"X-Padding: {'x' * padding}\r\n{'' if last else says}"
         f"From: <sip:a@phone.example>;tag=1\r\nTo: <sip:100@pbx>\r\nCall-ID: {number}@phone.example\r\nCSeq: 1 {method}\r\n"
-        "Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        f"Max-Forwards: 70\r\nContent-Length: 0\r\n{says if last else ''}\r\n"
     ).encode()
 
 
-def sized(agent: str, size: int, number: int) -> bytes:
+def sized(agent: str, size: int, number: int, *, last: bool) -> bytes:
     """A message of exactly so many bytes."""
-    return message(agent, size - len(message(agent, 0, number=number)), number=number)
+    return message(agent, size - len(message(agent, 0, number=number)), number=number, last=last)
 
 
 def checksum(data: bytes) -> int:
@@ -89,10 +90,11 @@ def scan_over_tcp(address: str) -> int:
 
 
 def payload_of(kind: str, number: int) -> bytes:
-    """By the kind's name; "lawful-SIZE" and "scanner-SIZE" are of that many bytes."""
+    """By the kind's name; "lawful-SIZE", "scanner-SIZE" and "last-SIZE" (a scanner's name at the very end) are of that many bytes."""
     name, _, size = kind.partition("-")
     if size.isdigit():
-        return sized({"lawful": LAWFUL, "scanner": SCANNER}[name], int(size), number)
+        agent = {"lawful": LAWFUL, "scanner": SCANNER, "last": SCANNER}[name]
+        return sized(agent, int(size), number, last=name == "last")
     return {
         "scanner": message(SCANNER),
         "boom": message("Desk phone boom"),

@@ -77,6 +77,27 @@ def test_the_largest_datagrams_are_seen_whole_or_dropped(ground: Field, folder: 
         assert pbx.end()["received"] == 1
 
 
+@pytest.mark.parametrize("placement", ["gateway", "host"])
+def test_of_the_largest_datagrams_the_very_last_bytes_are_seen(folder: Path, placement: str) -> None:
+    """Put together by the kernel from 45 fragments; in the last of them a scanner says its name, four bytes before the end."""
+    with field(folder, placement) as ground, sensor(ground.sensing, folder, ground.settings) as running:
+        for version in (4, 6):
+            size = SEEN_WHOLE[version]
+            with ground.responder(version) as pbx:
+                for kind in (f"last-{size}", f"lawful-{size}", f"lawful-{size + 1}"):
+                    ground.network.outside.run(f"{SEND} {PBX[version]} {kind}")
+                rounds = 1 if version == 4 else 2
+                settle(running, 'sipsensor_drops_total{reason="SIGNATURE"}', rounds)
+                seen = settle(running, 'sipsensor_drops_total{reason="UNINSPECTED"}', rounds)
+                assert seen.total("sipsensor_truncated_packets_total") == rounds
+                wait_for(
+                    lambda: samples(running).total("sipsensor_packets_total") == 4 * rounds,  # noqa: B023 - called here
+                    20,
+                    "the answer to the lawful one",
+                )
+                assert pbx.end()["received"] == 1
+
+
 def in_its_name(ground: Field, version: int) -> list[int]:
     """Packets with the PBX's address as source that arrived: outside, and at the PBX host itself."""
     tool = "iptables" if version == 4 else "ip6tables"

@@ -25,10 +25,17 @@ def below(folder: Path, suffix: str, base: Path) -> set[str]:
 def test_the_wheel_has_each_module_compiled_and_typed(distribution: Distribution) -> None:
     tree = distribution.tree
     names = distribution.wheel_names
-    sources = below(tree / "sipsensor", ".pyx", tree)
-    assert sources
-    for source in sources:
-        stem = source.removesuffix(".pyx")
+    compiled = below(tree / "sipsensor", ".pyx", tree)
+    # A Python module with a `.pxd` beside it is compiled, too (docs/adr/0017), and its source goes along.
+    typed = {
+        source
+        for source in below(tree / "sipsensor", ".py", tree)
+        if not source.endswith("__init__.py") and (tree / source).with_suffix(".pxd").exists()
+    }
+    assert compiled
+    assert typed
+    for source in compiled | typed:
+        stem = source.rpartition(".")[0]
         built = [name for name in names if name.startswith(f"{stem}.") and name.endswith(".so")]
         assert len(built) == 1, source
     assert below(tree / "sipsensor", ".pyi", tree) <= names
@@ -118,6 +125,12 @@ def test_the_installed_command_replays_a_case(installed: Path, tmp_path: Path, r
     summary = json.loads(lines[-1])
     assert summary["event_type"] == "summary"
     assert summary["summary"]["packets"] > 0
+
+
+def test_the_installed_engine_is_the_compiled_one(installed: Path, tmp_path: Path) -> None:
+    code = "import sipsensor.engine as e, sipsensor.model as m; print(e.__file__, m.__file__)"
+    files = succeed([installed / "python", "-c", code], tmp_path).split()
+    assert [Path(file).suffix for file in files] == [".so", ".so"]
 
 
 def test_the_installed_package_is_not_the_checkout(installed: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tests.soundness.interpreted import forms, prefer_sources
@@ -41,6 +42,7 @@ WORLDS: dict[str, dict[str, Any]] = {
         },
         "bans": {"first": 60, "network": 2, "entries": 64},
     },
+    "bent": {},
     "relations": {
         "network": {"proxies": ["198.18.2.7"]},
         "trust": {"trunks": ["192.88.0.0/16"], "allowlist": ["198.18.3.7"], "emergency": ["112", "2000"]},
@@ -86,7 +88,7 @@ def stream(options: argparse.Namespace) -> dict[str, Any]:
     engine = engine_of(WORLDS[options.world])
     decisions: list[str] = []
     packets = 0
-    for now, line in judged(engine, options.seed):
+    for now, line in judged(engine, options.seed, bent=options.world == "bent"):
         packets += 1
         decisions.append(line)
         if packets % options.every and packets != options.packets:
@@ -101,17 +103,20 @@ def stream(options: argparse.Namespace) -> dict[str, Any]:
     return counted(engine)
 
 
-def judged(engine: Engine, seed: int) -> Iterator[tuple[int, str]]:
+def judged(engine: Engine, seed: int, *, bent: bool) -> Iterator[tuple[int, str]]:
     """Time and decision of each packet."""
     from sipsensor.model import NANOSECONDS  # noqa: PLC0415 - after the choice of its form
     from tests.soundness.attacks import mixed  # noqa: PLC0415
+    from tests.soundness.bent import Bent  # noqa: PLC0415
     from tests.soundness.history import decided  # noqa: PLC0415
 
     due = 0
-    for sent, packet in mixed(seed).packets():
+    bend = Bent(Random(seed)).packet if bent else None
+    for sent, whole in mixed(seed).packets():
+        packet = bend(whole) if bend else whole
         decision = engine.process(packet)
         sent.dropped = bool(decision.effect)
-        if packet.ts >= due:
+        if not due - NANOSECONDS <= packet.ts < due:
             engine.tick(packet.ts)
             due = packet.ts + NANOSECONDS
         yield packet.ts, decided(decision)

@@ -18,7 +18,7 @@ from tests.soundness.drive import EVERY, STATES, WORLDS
 DRIVE = [sys.executable, "-m", "tests.soundness.drive"]
 SEED = 5
 LONG = 350_000
-"""Packets of each world: a million in all."""
+"""Packets of each world: more than a million in all."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from sipsensor.model import Arrival, Decision, Mode, Packet
 from sipsensor.sources.pcap import Capture, packets
 from sipsensor.sources.pump import Pump, Turns, now
 from tests.soundness.attacks import PROTECTED, mixed
+from tests.soundness.bent import Bent
 from tests.soundness.drive import WORLDS
 from tests.soundness.history import decided, held
 from tests.soundness.worlds import Failures, engine_of
@@ -182,11 +183,13 @@ def compare(world: str, stream: Iterator[Packet], seed: int) -> tuple[Entries, E
     return site.entries, pumped
 
 
-def of_a_site(seed: int, count: int) -> Iterator[Packet]:
+def of_a_site(world: str, seed: int, count: int) -> Iterator[Packet]:
     """IP packets, the PBX answering what an engine of its own lets through."""
     engine = engine_of({})
+    bent = Bent(Random(seed))
     made = 0
-    for sent, packet in mixed(seed).packets():
+    for sent, whole in mixed(seed).packets():
+        packet = bent.packet(whole) if world == "bent" else whole
         sent.dropped = bool(engine.process(packet).effect)
         if packet.link == LINK_RAW and packet.data:
             yield packet
@@ -206,7 +209,7 @@ def of_a_case(capture: Path) -> Iterator[Packet]:
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_a_busy_site_under_attack(world: str) -> None:
-    entries, engine = compare(world, of_a_site(11, 8_000), 11)
+    entries, engine = compare(world, of_a_site(world, 11, 8_000), 11)
     assert engine.counters.packets == 8_000
     assert engine.counters.dropped > 300
     assert {what.arrival for what, _ in entries if isinstance(what, Packet)} == {
@@ -220,7 +223,7 @@ def test_a_busy_site_under_attack(world: str) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("world", WORLDS)
 def test_the_same_for_long(world: str) -> None:
-    _, engine = compare(world, of_a_site(12, 150_000), 12)
+    _, engine = compare(world, of_a_site(world, 12, 150_000), 12)
     assert engine.counters.packets == 150_000
 
 
