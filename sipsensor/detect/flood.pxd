@@ -9,7 +9,8 @@ from sipsensor.fastpath.tables cimport RateTable, Records
 from sipsensor.model cimport Observation
 from sipsensor.track.transactions cimport Request
 
-cdef int _REGISTER, _INVITE, _OUTBOUND, _ACCEPTED, _REFUSED, _PROVEN, _TRUSTED, _OWN, _RETRANSMISSIONS, _LAST
+cdef int _REGISTER, _INVITE, _OUTBOUND, _ACCEPTED, _REFUSED, _PROVEN, _TRUSTED, _OWN, _RETRANSMISSIONS
+cdef uint64_t _LAST
 
 
 cdef class Flood(Observer):

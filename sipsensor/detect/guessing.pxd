@@ -40,6 +40,7 @@ cdef class Guessing(Observer):
     cdef uint64_t _network(self, Observation observation) except? 0
     @cython.locals(ts=int64_t, outcome=int, pair=uint64_t, accepted=bint, failures=double)
     cdef object _answered(self, Observation observation, Request request)
+    @cython.locals(tries=int64_t)
     cdef int _tries(self, uint64_t call, int64_t ts) except -1
     @cython.locals(key=uint64_t)
     cdef object _refund_unproven(self, Observation observation, Request request)

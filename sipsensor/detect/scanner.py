@@ -56,7 +56,7 @@ class Scanner(Observer):
     name = "scanner"
     shape = True
     settings_type = ScannerSettings
-    interests: Sequence[Interest] = (
+    interests = (
         Interest(When.JUDGE, AppProtocol.SIP, whats=(*range(names.METHOD_OTHER + 1), *_STATUS_CLASSES)),
     )
 
