@@ -139,6 +139,8 @@ def _judged(answer: Answer) -> Iterator[tuple[str, object]]:
     alerts = [f"{rule} {count}" for rule, count in answer["alerts"].items() if count]
     yield "alerts", shown(", ".join(alerts)) or "none"
     yield "rate limited", answer["rate_limited"]
+    yield "above the limit of their source", answer["source_limited"]
+    yield "trusted above their limits", answer["trusted_fallen"]
     yield "events left out", answer["events_left_out"]
 
 

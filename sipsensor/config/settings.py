@@ -151,6 +151,29 @@ class QueueSettings:
         low=1,
         high=10000000,
     )
+    source_rate: int = setting(
+        500,
+        "packets of one stranger (IPv4 address, IPv6 /64) that are admitted to that queue, twice as many at once; "
+        "what comes faster is dropped, or only counted where on_full accepts. Not for network.proxies. 0: no limit",
+        "packets/s",
+        low=0,
+        high=10000000,
+    )
+    trusted_rate: int = setting(
+        30,
+        "packets of one registered phone (address and port) that take the trusted queue, a third of it at once; "
+        "what comes faster takes the queue of strangers, and is judged there as a registered phone's. 0: no limit",
+        "packets/s",
+        low=0,
+        high=10000000,
+    )
+    trunk_rate: int = setting(
+        1000,
+        "the same for each address (IPv6 /64) of trust.allowlist and trust.trunks, 250 at once. 0: no limit",
+        "packets/s",
+        low=0,
+        high=10000000,
+    )
     mark: int = setting(
         0x30000000,
         "two bits of the packet mark that the rules may use, and that no rule of yours does",

@@ -9,7 +9,7 @@ from sipsensor.fastpath.tables cimport RateTable, SeenTable
 from sipsensor.model cimport Observation
 from sipsensor.track.transactions cimport Request
 
-cdef int _INVITE, _OUTBOUND, _ACCEPTED, _ALL, _REFUSED
+cdef int _INVITE, _OUTBOUND, _ACCEPTED, _TRUSTED, _ALL, _REFUSED
 
 
 cdef class Enumeration(Observer):
@@ -22,5 +22,5 @@ cdef class Enumeration(Observer):
     cdef object _charge(self, Observation observation, uint64_t name)
     @cython.locals(ts=int64_t)
     cdef object _answered(self, Observation observation, Request request)
-    @cython.locals(name=uint64_t, pair=uint64_t)
+    @cython.locals(name=uint64_t, pair=uint64_t, charged=int)
     cdef object _refund(self, Request request, int64_t ts)

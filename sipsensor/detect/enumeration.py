@@ -26,6 +26,7 @@ from sipsensor.model import (
     Outcome,
     Reason,
     Rule,
+    Standing,
     Table,
     When,
 )
@@ -82,7 +83,7 @@ STRANGERS = _rule(5102, "enumeration.strangers.names", "Account names tried out 
 _ALL = 1
 _REFUSED = 300
 _INVITE = names.METHODS.index(b"INVITE")
-_OUTBOUND, _ACCEPTED = int(Direction.OUTBOUND), int(Outcome.ACCEPTED)
+_OUTBOUND, _ACCEPTED, _TRUSTED = int(Direction.OUTBOUND), int(Outcome.ACCEPTED), int(Standing.TRUSTED)
 
 
 class Enumeration(Observer):
@@ -134,11 +135,16 @@ class Enumeration(Observer):
     def _charge(self, observation: Observation, name: int) -> Sequence[Alert]:
         ts, sender = observation.ts, observation.sender_key
         pair = pair_key(name, sender)
-        if not name or self.used.touch(pair, ts):
+        if not name or self.used.seen(pair, ts):
             return ()
+        self.used.touch(pair, ts)
         if self.senders.charge(sender, ts):
             return self._over(SENDER, observation, pair, self.settings.sender)
         if self.strangers.charge(_ALL, ts):
+            if observation.standing == _TRUSTED:
+                # He is no stranger, and what a flood of them spent is not his. Seen twice: it owes the common budget nothing.
+                self.used.touch(pair, ts)
+                return ()
             self.senders.refund(sender, ts)
             return self._over(STRANGERS, observation, pair, self.settings.strangers)
         return ()
@@ -157,9 +163,11 @@ class Enumeration(Observer):
             return
         for name in {request.account, request.name} - {0}:
             pair = pair_key(name, request.sender)
-            if self.used.seen(pair, ts):
+            charged = self.used.seen(pair, ts)
+            if charged:
                 self.used.forget(pair)
                 self.senders.refund(request.sender, ts)
+            if charged == 1:
                 self.strangers.refund(_ALL, ts)
 
     def _over(self, rule: Rule, observation: Observation, pair: int, limit: Limit) -> Sequence[Alert]:

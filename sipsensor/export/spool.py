@@ -11,7 +11,9 @@ from collections import deque
 from typing import BinaryIO
 
 PERIOD = 0.05
-"""Seconds between two writes. The thread is not woken by each of them: it competes with the packet loop for the interpreter."""
+"""Seconds from what is written first to the file's turn. The thread is not woken by each write: it competes with the packet loop for the
+interpreter; and while nothing is written, not at all.
+"""
 
 
 class Spool:
@@ -29,6 +31,8 @@ class Spool:
         self._bytes = 0
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self._asked = threading.Event()
+        """Something waits, or never will again."""
         self.lost = 0
         self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
         self._thread.start()
@@ -39,6 +43,8 @@ class Spool:
             if self._bytes + len(data) > self._room:
                 self.lost += 1
             else:
+                if not self._waiting:
+                    self._asked.set()
                 self._waiting.append(data)
                 self._bytes += len(data)
         return len(data)
@@ -49,6 +55,7 @@ class Spool:
     def close(self) -> None:
         """Write what waits. A second call is harmless."""
         self._closing.set()
+        self._asked.set()
         self._thread.join(self._patience)
         with self._lock:
             self.lost += len(self._waiting)
@@ -56,7 +63,9 @@ class Spool:
 
     def _work(self) -> None:
         while True:
+            self._asked.wait()
             closing = self._closing.wait(PERIOD)
+            self._asked.clear()
             self._drain()
             if closing:
                 return

@@ -13,13 +13,28 @@ from dataclasses import replace
 
 from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Placement, QueueRules, Settings
-from sipsensor.enforce.rules import KernelPlan, KernelRules, RulesError
+from sipsensor.enforce.rules import Counts, KernelPlan, KernelRules, RulesError
 from sipsensor.live.keeping import Keeping
 from sipsensor.live.page import BACKENDS, INSIDE_MOST, Lane, LaneNumber, Number, Page, State
 from sipsensor.live.plan import kernel_plan
 from sipsensor.live.reckoning import Reckoning, Sums
 from sipsensor.sources.interfaces import inside_interfaces
 from sipsensor.sources.nfqueue import owner, readable, state
+
+
+class _Limited:
+    """What the limits stopped, on the page, where it goes on over rules that were made anew."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._first = dict.fromkeys((Number.LIMITED, Number.SOURCE_LIMITED, Number.TRUSTED_FALLEN), 0)
+
+    def add(self, counts: Counts, *, anew: bool) -> None:
+        """The counters now; ``anew``: those of new rules, so these are where counting begins."""
+        for number, count in zip(self._first, (counts.limited, counts.sources, counts.fallen), strict=True):
+            if anew:
+                self._first[number] = self._page[number] - count
+            self._page[number] = self._first[number] + count
 
 
 class Keeper:
@@ -41,7 +56,7 @@ class Keeper:
         self.say = say
         self._reckonings: dict[Lane, Reckoning] = {}
         self._begins: set[Lane] = set()  # the lanes whose counting is still to begin
-        self._limited = self._limited_before = 0
+        self._limited = _Limited(page)
         self._looks = self._forged = 0
         self._good = time.monotonic_ns()
         self._complaint = ""
@@ -174,10 +189,7 @@ class Keeper:
         before = {lane: self._sums(lane, begins=True) for lane in self._begins}
         counts = self._rules.counts()
         self.page[Number.RECKONED] = int(readable())
-        if anew:
-            self._limited_before = self.page[Number.LIMITED]
-            self._limited = counts.limited
-        self.page[Number.LIMITED] = self._limited_before + counts.limited - self._limited
+        self._limited.add(counts, anew=anew)
         for lane in Lane:
             sums = before[lane] if lane in before else self._sums(lane)
             if sums is None:

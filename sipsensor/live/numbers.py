@@ -210,6 +210,10 @@ class Numbers:
             "Packets of strangers above queue.stranger_rate, or new connections above what connection tracking can hold"
         )
         yield one("counter", "rate_limited_packets", doc, page[Number.LIMITED])
+        doc = "Packets of strangers above queue.source_rate: dropped, or only counted where failure.on_full accepts"
+        yield one("counter", "source_limited_packets", doc, page[Number.SOURCE_LIMITED])
+        doc = "Packets of the trusted above queue.trusted_rate or queue.trunk_rate: they took the queue of strangers"
+        yield one("counter", "trusted_fallen_packets", doc, page[Number.TRUSTED_FALLEN])
 
     def _governed(self) -> Iterator[Series]:
         shedding, governor = self._sensor.shedding, self._sensor.governor

@@ -95,6 +95,10 @@ class Number(IntEnum):
     """Sensor: the mode at run time, 1 observe, 2 enforce; 0 before the first."""
     MODE_DEADLINE = 44
     """Sensor: when enforce reverts to observe, in nanoseconds of the steady clock (the same in all processes); 0 when it does not."""
+    SOURCE_LIMITED = 45
+    """Keeper: strangers' packets above ``queue.source_rate``."""
+    TRUSTED_FALLEN = 46
+    """Keeper: packets of the trusted above ``queue.trusted_rate`` or ``queue.trunk_rate``, which took the strangers' queue."""
     INSIDE = 64
 
 

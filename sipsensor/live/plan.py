@@ -35,6 +35,10 @@ def kernel_plan(settings: Settings, trusted: Sequence[str] = ()) -> KernelPlan:
         rate=queue.stranger_rate,
         overflow="accept" if accepts_unjudged(settings, Lane.STRANGERS) else "drop",
         mark=queue.mark,
+        proxies=network.proxies,
+        source_rate=queue.source_rate,
+        trusted_rate=queue.trusted_rate,
+        trunk_rate=queue.trunk_rate,
     )
 
 

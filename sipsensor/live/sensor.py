@@ -28,6 +28,7 @@ from sipsensor.live.outlets import Outlets
 from sipsensor.live.page import INSIDE_MOST, Lane, LaneNumber, Number, Page, State
 from sipsensor.live.plan import accepts_unjudged, accepts_unserved
 from sipsensor.live.posture import Posture
+from sipsensor.live.priority import go_first
 from sipsensor.live.serving import serve_control, serve_metrics
 from sipsensor.live.shedding import Shedding, cost_of_judging
 from sipsensor.model import Arrival, Decision
@@ -53,7 +54,7 @@ class Sensor:
     """Seconds between two looks of the main thread."""
     SERVE = 30.0
     """Seconds between two tries for a metrics port that could not be had."""
-    SETTLE = 50
+    SETTLE = 10
     """Ticks between two looks at what the event log left out: it walks all that waits."""
     ERRORS = 20
     """Lines for the operator that ``status`` shows again."""
@@ -113,6 +114,7 @@ class Sensor:
     def run(self, stop: threading.Event) -> None:
         """Judge until ``stop`` is set, or a queue fails (QueueError). At the end what waits is answered before the queues go."""
         sys.setswitchinterval(SWITCH_INTERVAL)
+        go_first()
         self.started = time.time()
         with ExitStack() as edges:
             self.outlets = Outlets(self.settings, self._own_record(), edges)

@@ -108,6 +108,8 @@ class Watch:
             "rates": self._rates(now),
             "queues": [self._queue(lane, queues[lane]) for lane in Lane],
             "rate_limited": page[Number.LIMITED],
+            "source_limited": page[Number.SOURCE_LIMITED],
+            "trusted_fallen": page[Number.TRUSTED_FALLEN],
             "shed": now.shed,
             "messages": counters.sip_messages,
             "malformed": counters.malformed,

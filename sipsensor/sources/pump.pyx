@@ -50,7 +50,8 @@ cdef enum:
     TAKEN = 14
     NUMBERS = 16
 
-cdef int64_t TICK = 100_000_000
+cdef int64_t TICK = 500_000_000          # ns between two ticks of the engine, which free memory and report
+cdef int64_t GOVERN = 100_000_000        # and between two looks of the governor at what everything costs
 cdef int64_t STEP_BACK = 5_000_000          # ns that a pump gives way at most: the first one may hang, too
 cdef int64_t BOUNDS[LATENCIES]
 BOUNDS[:] = [
@@ -205,7 +206,7 @@ cdef class Pump:
         """All that was taken, in runs. Where judging ends the loop, what it has judged is answered before."""
         cdef Border border = self._border       # held, because it is asked without the GIL while others may replace it
         cdef int count = 0
-        if self.governor is not None and self._came - self._governed >= TICK:
+        if self.governor is not None and self._came - self._governed >= GOVERN:
             self._governed = self._came
             self.governor.settle(stamp(), _clock(CLOCK_PROCESS_CPUTIME_ID))
         try:

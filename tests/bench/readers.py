@@ -19,6 +19,9 @@ ENOUGH = "{ count = 100000000, seconds = 60 }"
 NEVER_REACHED = f"""
 [queue]
 stranger_rate = 1000000
+source_rate = 0
+trusted_rate = 0
+trunk_rate = 0
 governor = 0.0
 [detectors.handshakes]
 sender = {ENOUGH}

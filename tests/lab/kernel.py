@@ -25,13 +25,17 @@ PLAN = KernelPlan("host", 5060, (5060,), (), (), (), (True, True), 1, "drop", 3)
 
 
 class Lanes(NamedTuple):
-    """Packets that met the queueing rules: UDP and others, of strangers and of the trusted; and those above a limit."""
+    """Packets that met the queueing rules: UDP and others, of strangers and of the trusted; and those above a limit: of all strangers, of
+    their source, of a trusted one.
+    """
 
     strangers: int = 0
     trusted: int = 0
     strangers_tcp: int = 0
     trusted_tcp: int = 0
     limited: int = 0
+    sources: int = 0
+    fallen: int = 0
 
 
 @dataclass
@@ -44,8 +48,8 @@ class Rules:
 
     def new(self) -> Lanes:
         with inside(self.space):
-            (strangers, trusted), (strangers_tcp, trusted_tcp), limited = KernelRules(PLAN, "none", print).counts()
-        now = Lanes(strangers, trusted, strangers_tcp, trusted_tcp, limited)
+            counts = KernelRules(PLAN, "none", print).counts()
+        now = Lanes(*counts.udp, *counts.other, counts.limited, counts.sources, counts.fallen)
         found = Lanes(*(after - before for after, before in zip(now, self.before, strict=True)))
         self.before = now
         return found

@@ -15,13 +15,20 @@ from pathlib import Path
 
 import pytest
 
-from sipsensor.live.keeper import Keeper
-from tests.lab.network import wait_for
 from tests.lab.sensor import Running, sensor
 from tests.lab.traffic import field as grounds
 from tests.lab.traffic.field import TRUSTED, Field, Load
 from tests.lab.traffic.tools import Flooded, Heard
-from tests.lab.traffic.watch import Connections, Samples, memory, processor_seconds, publish, samples, softirq_seconds
+from tests.lab.traffic.watch import (
+    Connections,
+    Samples,
+    memory,
+    processor_seconds,
+    publish,
+    samples,
+    softirq_seconds,
+    wait_counted,
+)
 
 RATE = 500_000
 LONG = float(os.environ.get("SIPSENSOR_FLOOD_SECONDS", "30"))
@@ -32,15 +39,6 @@ LEARNING = 2.0
 MORE_MEMORY = 16 * 1024
 """KiB that a sensor may still grow by after that: what Python's allocator keeps, and the spool of events."""
 SLOW = [pytest.mark.slow, pytest.mark.timeout(LONG * 3 + 120)]
-
-TRACKING = """
--A {chain} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A {chain} -m conntrack --ctstate INVALID -j DROP
--A {chain} -p udp --dport 5060 -j ACCEPT
--A {chain} -i lo -j ACCEPT
--A {chain} -j DROP
-"""
-"""What a firewall with state has."""
 
 
 @pytest.fixture
@@ -100,9 +98,7 @@ def flood(ground: Field, running: Running, kind: str, seconds: float) -> Flood:
             phones.kill()
             generator.kill()
         watched.look(running)
-        # The keeper reads the rules' counters with every so many looks; one that began before the last packet does not show it.
-        enough = samples(running).total("sipsensor_rules_looks_total") + Keeper.COUNT + 1
-        wait_for(lambda: samples(running).total("sipsensor_rules_looks_total") > enough, 60, "the counters to be read")
+        wait_counted(running)
         seen, arrived = samples(running).since(before), ground.arrived("strangers") - first
         return Flood(flooded, heard, watched, seen, arrived, new_flows_limited(running), spent, soft)
 
@@ -132,12 +128,6 @@ def show(name: str, made: Flood, most: int) -> None:
     )
 
 
-def track(ground: Field) -> None:
-    rules = TRACKING.format(chain="FORWARD" if ground.placement == "gateway" else "INPUT")
-    (ground.folder / "stateful").write_text(f"*filter\n{rules.strip()}\nCOMMIT\n")
-    ground.sensing.run(f"iptables-restore -n {ground.folder}/stateful")
-
-
 PLACEMENTS = pytest.mark.parametrize("placement", ["gateway", "host"])
 
 
@@ -165,7 +155,7 @@ def test_a_flood_of_strangers_hurts_nobody_who_is_trusted(
     ground: Field, folder: Path, kind: str, seconds: float, admitted: int, *, tracked: bool
 ) -> None:
     if tracked:
-        track(ground)
+        ground.track()
     text = ground.settings + f"[queue]\nstranger_rate = {admitted}\n"
     with sensor(ground.sensing, folder, text) as running:
         made = flood(ground, running, kind, seconds)
@@ -201,7 +191,7 @@ def assert_all_counted(ground: Field, made: Flood, admitted: int) -> None:
 @PLACEMENTS
 def test_a_flood_past_a_dead_sensor_leaves_room_for_connections(ground: Field, folder: Path) -> None:
     """All three processes are gone; their rules let packets pass, and still hold strangers off above the limits."""
-    track(ground)
+    ground.track()
     with sensor(ground.sensing, folder, ground.settings) as running, ground.responder():
         os.kill(running.process.pid, signal.SIGKILL)
         running.process.wait(30)

@@ -73,6 +73,8 @@ FIRES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "SipsensorSheds": ({'sipsensor_shed_packets_total{answer="drop"}': "0x100 0+60000x100"}, {}),
     "SipsensorRateLimited": ({"sipsensor_rate_limited_packets_total": "0x100 0+60000x100"}, {}),
+    "SipsensorSourceLimited": ({"sipsensor_source_limited_packets_total": "0x100 0+60000x100"}, {}),
+    "SipsensorTrustedFallen": ({"sipsensor_trusted_fallen_packets_total": "0x100 0+60000x100"}, {}),
     "SipsensorSafetyNet": ({"sipsensor_safety_net_tripped": "0x100 1x100"}, {}),
     "SipsensorPhonesGone": ({'sipsensor_standing{standing="trusted"}': "60x100 10x100"}, {"standing": "trusted"}),
     "SipsensorForged": ({'sipsensor_forged_packets_total{queue="strangers"}': "0x115 3x90"}, {}),

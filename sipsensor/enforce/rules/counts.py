@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sipsensor.enforce.rules.table import LIMITED, TABLE
+from sipsensor.enforce.rules.limits import FALLEN, LIMITED, SOURCES
+from sipsensor.enforce.rules.table import TABLE
 
 _SAVED = re.compile(r"^\[(?P<packets>\d+):\d+\] -A (?P<rule>.*)$")
 _QUEUE = re.compile(r"-j NFQUEUE\b.*--queue-num (?P<number>\d+)")
@@ -24,16 +25,26 @@ class Counts(NamedTuple):
     other: tuple[int, int]
     """That met those for TCP, or for whatever is not UDP alone."""
     limited: int
-    """Strangers' packets above the limits: dropped, or let through without a look (observe)."""
+    """Strangers' packets above the limits of all: dropped, or let through without a look (observe)."""
+    sources: int = 0
+    """Strangers' packets above the limit of their source: dropped, or only counted (observe)."""
+    fallen: int = 0
+    """Packets of the trusted above their limits: they took the strangers' queue."""
 
 
 class Met(Counter[tuple[int, bool]]):
     """Packets by (queue number, whether the rule is for UDP alone)."""
 
-    def counts(self, queues: tuple[int, int], limited: int) -> Counts:
-        """The same for one sensor."""
+    def counts(self, queues: tuple[int, int], named: Mapping[str, int]) -> Counts:
+        """The same for one sensor, with the counters of its table by name."""
         first, second = queues
-        return Counts((self[first, True], self[second, True]), (self[first, False], self[second, False]), limited)
+        return Counts(
+            (self[first, True], self[second, True]),
+            (self[first, False], self[second, False]),
+            limited=sum(named.get(name, 0) for name in LIMITED),
+            sources=named.get(SOURCES, 0),
+            fallen=named.get(FALLEN, 0),
+        )
 
 
 def of_iptables(saved: str) -> Met:
@@ -47,8 +58,8 @@ def of_iptables(saved: str) -> Met:
     return met
 
 
-def of_nft(listed: str) -> Met:
-    """From ``nft -j list ruleset`` or a part of it: the counter that stands before a queue statement."""
+def of_nft(listed: str, table: str = "") -> Met:
+    """From ``nft -j list ruleset``, or of one inet table of it: the counter that stands before a queue statement."""
     objects = objects_of(listed)
     named = {
         (it["counter"]["family"], it["counter"]["table"], it["counter"]["name"]): int(it["counter"]["packets"])
@@ -57,6 +68,8 @@ def of_nft(listed: str) -> Met:
     }
     met = Met()
     for rule in (it["rule"] for it in objects if "rule" in it):
+        if table and (rule["family"], rule["table"]) != ("inet", table):
+            continue
         packets, udp = 0, False
         for statement in rule.get("expr", ()):
             if "counter" in statement:
@@ -70,13 +83,13 @@ def of_nft(listed: str) -> Met:
     return met
 
 
-def limited(listed: str) -> int:
-    """From ``nft -j list counters`` of our table."""
-    return sum(
-        int(it["counter"]["packets"])
+def named(listed: str) -> dict[str, int]:
+    """The counters of our table by name, from ``nft -j list ruleset`` or a part of it."""
+    return {
+        it["counter"]["name"]: int(it["counter"]["packets"])
         for it in objects_of(listed)
-        if "counter" in it and it["counter"]["table"] == TABLE and it["counter"]["name"] in LIMITED
-    )
+        if "counter" in it and (it["counter"]["family"], it["counter"]["table"]) == ("inet", TABLE)
+    }
 
 
 def objects_of(listed: str) -> list[dict[str, Any]]:

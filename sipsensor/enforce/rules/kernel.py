@@ -12,8 +12,9 @@ from sipsensor.enforce.rules import counts, queueing, table
 from sipsensor.enforce.rules.blind_spots import offloaded, passed_by
 from sipsensor.enforce.rules.features import features
 from sipsensor.enforce.rules.generation import generation
+from sipsensor.enforce.rules.limits import FlowLimit
 from sipsensor.enforce.rules.plan import Backend, KernelPlan
-from sipsensor.enforce.rules.table import TABLE, Features, FlowLimit, table_script
+from sipsensor.enforce.rules.table import TABLE, Features, table_script
 from sipsensor.enforce.rules.tools import RulesError, asked, families, legacy, need_privilege, run
 from sipsensor.enforce.rules.tracking import flow_limit, tracked_by_others
 
@@ -36,6 +37,7 @@ class _Standing:
     """By iptables tool."""
 
 
+_OWN = re.compile(rf"^table inet {TABLE} {{$.*?^}}$", re.MULTILINE | re.DOTALL)
 _ANONYMOUS = re.compile(r"\{ ([^{}\n]*) \}")
 """A set in a rule, whose elements the kernel lists in an order of its own."""
 
@@ -163,16 +165,16 @@ class KernelRules:
         if self._standing is None or self._standing.backend == "iptables":
             for tool, _version in families():
                 met += counts.of_iptables(asked([f"{tool}-save", "-c", "-t", "mangle"]) or "")
+        listed = _ruleset("-j")
         if self._standing is None:
-            met += counts.of_nft(asked(["nft", "-j", "-t", "list", "ruleset"]) or "")
+            met += counts.of_nft(listed)
         elif self._standing.backend == "nftables":
-            met += counts.of_nft(asked(["nft", "-j", "-t", "list", "table", "inet", TABLE]) or "")
-        limited = counts.limited(asked(["nft", "-j", "list", "counters", "table", "inet", TABLE]) or "")
-        return met.counts(self.plan.queues, limited)
+            met += counts.of_nft(listed, TABLE)
+        return met.counts(self.plan.queues, counts.named(listed))
 
     def blind_spots(self) -> list[str]:
         """What others' rules keep from ours, in words: not ours to mend. Raises RulesError when a tool hangs."""
-        found = list(offloaded(asked(["nft", "-t", "list", "ruleset"]) or ""))
+        found = list(offloaded(_ruleset()))
         if self._standing is not None and self._standing.backend == "iptables":
             for tool, _version in families():
                 found += [f"{tool}: {told}" for told in passed_by(_saved(tool))]
@@ -202,7 +204,7 @@ class KernelRules:
 
     def _missing_queues(self) -> list[str]:
         lines = [line for tool, _version in families() for line in _saved(tool)]
-        numbers = counts.queues_of([*lines, asked(["nft", "-t", "list", "ruleset"]) or ""])
+        numbers = counts.queues_of([*lines, _ruleset()])
         return [
             f'no rule sends packets to queue {number} ({whose}); "sipsensor rules print" says which do'
             for number, whose in zip(self.plan.queues, ("strangers", "the trusted"), strict=True)
@@ -278,17 +280,24 @@ def _saved(tool: str) -> list[str]:
 def _table_stands() -> bool:
     return any(
         "table" in it and it["table"]["family"] == "inet" and it["table"]["name"] == TABLE
-        for it in counts.objects_of(asked(["nft", "-j", "list", "tables"]) or "")
+        for it in counts.objects_of(_ruleset("-j"))
     )
+
+
+def _ruleset(*options: str) -> str:
+    """All tables without the elements of their sets. To list one table or its counters nft 1.0 fetches every element of it: two seconds
+    when the limits of the sources are full.
+    """
+    return asked(["nft", *options, "-t", "list", "ruleset"]) or ""
 
 
 def _listed() -> str:
     """Our table without what changes by itself: counters and the elements of sets that come and go. Empty when it does not stand."""
-    listed = asked(["nft", "-s", "-t", "list", "table", "inet", TABLE])
-    if listed is None:
+    table_of_ours = _OWN.search(_ruleset("-s"))
+    if table_of_ours is None:
         return ""
     # One by one: nft 1.0.6 takes no second set in one call.
-    listed = _ANONYMOUS.sub(lambda found: "{ " + ", ".join(sorted(found[1].split(", "))) + " }", listed)
+    listed = _ANONYMOUS.sub(lambda found: "{ " + ", ".join(sorted(found[1].split(", "))) + " }", table_of_ours[0])
     return listed + "".join(
         asked(["nft", "-s", "list", "set", "inet", TABLE, name]) or "" for name in table.STATIC_SETS
     )

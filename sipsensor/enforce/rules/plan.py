@@ -36,6 +36,14 @@ class KernelPlan:
     """What happens to those above the rate."""
     mark: int
     """Two bits of the packet mark that are ours: the lower says "trusted", the upper "do not queue"."""
+    proxies: tuple[str, ...] = ()
+    """Strangers who carry many clients, and have no limit of their own."""
+    source_rate: int = 0
+    """Packets a second of one stranger (IPv4 address, IPv6 /64) that are admitted; 0: as many as of all."""
+    trusted_rate: int = 0
+    """Packets a second of one registered address and port that take the trusted queue; the rest takes the strangers'. 0: all."""
+    trunk_rate: int = 0
+    """The same for one address (IPv6 /64) of those whom the operator trusts."""
 
     @property
     def queues(self) -> tuple[int, int]:

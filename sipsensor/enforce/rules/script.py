@@ -7,8 +7,9 @@ from typing import Literal
 
 from sipsensor.enforce.rules import queueing
 from sipsensor.enforce.rules.features import features
+from sipsensor.enforce.rules.limits import FlowLimit
 from sipsensor.enforce.rules.plan import KernelPlan
-from sipsensor.enforce.rules.table import Features, FlowLimit, table_script
+from sipsensor.enforce.rules.table import Features, table_script
 from sipsensor.enforce.rules.tools import RulesError, privileged
 from sipsensor.enforce.rules.tracking import flow_limit, tracked_by_others
 

@@ -11,22 +11,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from sipsensor.enforce.rules import limits
+from sipsensor.enforce.rules.limits import FAMILIES as _FAMILIES
+from sipsensor.enforce.rules.limits import SIGNALLING as _SIGNALLING
+from sipsensor.enforce.rules.limits import FlowLimit
 from sipsensor.enforce.rules.plan import KernelPlan, networks
 
 TABLE = "sipsensor"
-LIMITED = ("limited", "limited_flows")
-"""The counters of what the limits stopped (or let through unseen)."""
 LANES = "lanes"
 """The chain with the queueing rules, where nft has them."""
-STATIC_SETS = ("protected4", "protected6", "trusted_networks4", "trusted_networks6")
+STATIC_SETS = tuple(f"{name}{version}" for name in ("protected", "proxies", "trusted_networks") for version in (4, 6))
 """Sets whose elements are the plan's; those of the others come and go."""
 
 TRUSTED_SIZE = 65536
 BLOCKED_SIZE = 131072
 BLOCKED_NETWORKS_SIZE = 16384
-
-_SIGNALLING = "meta l4proto { tcp, udp }"
-_FAMILIES = ((4, "ip", "ipv4_addr"), (6, "ip6", "ipv6_addr"))
 
 Defragmenter = Literal["tproxy", "socket", "ct"]
 """What switches defragmentation on: a rule of the table that nothing reaches, one of iptables, or connection tracking."""
@@ -45,14 +44,6 @@ class Features:
     """Exempting packets from connection tracking, and from being put together."""
 
 
-@dataclass(frozen=True, slots=True)
-class FlowLimit:
-    """New connections of strangers that may be tracked, each with a rate (per second) and a burst: UDP, TCP."""
-
-    udp: tuple[int, int]
-    tcp: tuple[int, int]
-
-
 def table_script(
     plan: KernelPlan, features: Features, flows: FlowLimit | None = None, *, queue: bool = False, mend: bool = False
 ) -> str:
@@ -64,7 +55,10 @@ def table_script(
     made = _Table(plan, features, flows)
     chains = [*made.cut(), *made.defragment(), *made.lanes(), *(made.queue() if queue else ()), *made.after()]
     body = "\n".join([*made.sets(), *chains])
-    emptied = [f"flush table inet {TABLE}", *(f"flush set inet {TABLE} {name}" for name in STATIC_SETS)]
+    emptied = [
+        f"flush table inet {TABLE}",
+        *(f"flush set inet {TABLE} {name}" for name in (*STATIC_SETS, *limits.RATE_SETS)),
+    ]
     before = "\n".join(emptied) if mend else f"add table inet {TABLE}\ndelete table inet {TABLE}"
     return f"{before}\ntable inet {TABLE} {{\n{body}\n}}\n"
 
@@ -103,7 +97,9 @@ class _Table:
             yield _set(f"blocked{version}", kind, "timeout", BLOCKED_SIZE)
             yield _set(f"blocked_networks{version}", kind, "interval, timeout", BLOCKED_NETWORKS_SIZE)
             yield _set(f"protected{version}", kind, "interval", elements=networks(self.plan.protected, version))
-        for name in ("blocked", *LIMITED):
+            yield _set(f"proxies{version}", kind, "interval", elements=networks(self.plan.proxies, version))
+        yield from limits.rate_sets()
+        for name in ("blocked", *limits.COUNTERS):
             yield f"\tcounter {name} {{\n\t}}"
 
     def cut(self) -> Iterator[str]:
@@ -167,10 +163,13 @@ class _Table:
             yield from self._hooked("", -151, forward="sort")
             leaving = self._entered_inside("goto leaving")
             yield chain("sort", self._clear(), *leaving, *self._forged(), "goto arriving")
-        yield chain("arriving", *self._by_remote("s", "goto trusted"), "goto strangers")
+        # What the operator trusts has the wider limit, so it is looked up first.
+        yield chain("arriving", *self._networks("s", "goto network"), *self._flows("s", "goto phone"), "goto strangers")
+        yield chain("network", *limits.trusted_networks(self.plan))
+        yield chain("phone", *limits.phones(self.plan))
         yield chain("leaving", *self._leaving())
         yield chain("trusted", f"meta mark set meta mark | {self.plan.trusted_bit:#010x}")
-        yield chain("strangers", self._rate_limit())
+        yield chain("strangers", *limits.strangers(self.plan))
 
     def _leaving(self) -> list[str]:
         """The remote end decides. On a host all that the PBX sends takes the queue of the trusted (ADR 11).
@@ -203,7 +202,7 @@ class _Table:
             yield from self._rerouted()
         else:
             yield from self._hooked("after_", -148, forward="settle")
-        limit = self._flow_limit()
+        limit = limits.new_flows(self.plan, self.flows)
         answers = self._entered_inside("goto unmark") if limit and not self.host else []
         yield chain("settle", *answers, *limit, "goto unmark")
         yield chain("unmark", self._clear())
@@ -236,11 +235,18 @@ class _Table:
 
     def _by_remote(self, side: str, verdict: str) -> list[str]:
         """Rules for packets whose remote end, source or destination, is trusted."""
-        lines = []
-        for version, family, _ in _FAMILIES:
-            lines.append(f"{_SIGNALLING} {family} {side}addr . th {side}port @trusted{version} {verdict}")
-            lines.append(f"{family} {side}addr @trusted_networks{version} {verdict}")
-        return lines
+        return [*self._flows(side, verdict), *self._networks(side, verdict)]
+
+    def _flows(self, side: str, verdict: str) -> list[str]:
+        """For an address and port that registered."""
+        return [
+            f"{_SIGNALLING} {family} {side}addr . th {side}port @trusted{version} {verdict}"
+            for version, family, _ in _FAMILIES
+        ]
+
+    def _networks(self, side: str, verdict: str) -> list[str]:
+        """For what the operator trusts."""
+        return [f"{family} {side}addr @trusted_networks{version} {verdict}" for version, family, _ in _FAMILIES]
 
     def _between_protected(self, verdict: str) -> list[str]:
         """Two protected ends have no remote one. Either one's trust counts, so that both directions take the same lane."""
@@ -264,21 +270,6 @@ class _Table:
 
     def _clear(self) -> str:
         return f"meta mark & {self.plan.mark:#010x} != 0 meta mark set meta mark & {self.plan.others_bits:#010x}"
-
-    def _rate_limit(self) -> str:
-        burst = max(self.plan.rate // 10, 5)
-        over = f"limit rate over {self.plan.rate}/second burst {burst} packets counter name {LIMITED[0]}"
-        skip = f"meta mark set meta mark | {self.plan.skip_bit:#010x}"
-        return f"{over} {'drop' if self.plan.overflow == 'drop' else skip}"
-
-    def _flow_limit(self) -> list[str]:
-        if self.flows is None:
-            return []
-        fresh = f"meta mark & {self.plan.trusted_bit:#010x} == 0 ct state new ct status ! confirmed"
-        return [
-            f"{fresh} meta l4proto {transport} limit rate over {rate}/second burst {burst} packets counter name {LIMITED[1]} drop"
-            for transport, (rate, burst) in (("udp", self.flows.udp), ("tcp", self.flows.tcp))
-        ]
 
 
 def _set(name: str, kind: str, flags: str, size: int = 0, elements: tuple[str, ...] = ()) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sipsensor.enforce.rules.table import TABLE, FlowLimit
+from sipsensor.enforce.rules.limits import FlowLimit
+from sipsensor.enforce.rules.table import TABLE
 from sipsensor.enforce.rules.tools import asked, families
 
 _SYSCTL = Path("/proc/sys/net/netfilter")

@@ -28,6 +28,14 @@ RANGES = {4: ("10.72.0.0/16", "10.73.0.0/16", "10.80.0.0/12"), 6: ("fd71:3::/64"
 LANES = {"trusted": (0,), "strangers": (1, 2)}
 """Which of them take which queue."""
 SOURCES = 50_000
+TRACKING = """
+-A {chain} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A {chain} -m conntrack --ctstate INVALID -j DROP
+-A {chain} -p udp --dport 5060 -j ACCEPT
+-A {chain} -i lo -j ACCEPT
+-A {chain} -j DROP
+"""
+"""What a firewall with state has."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,17 @@ class Load:
     agent: str = "Yealink SIP-T46S 66.86.0.15"
     patience: float = 2
     """Seconds for which answers are waited for after the last request."""
+    burst: int = 1
+    """So many exchanges begin at once."""
+
+
+@dataclass(frozen=True)
+class Forged:
+    """Whose addresses a flood bears: so many from ``first`` upwards (IPv4), each with that port; 0: with many ports."""
+
+    first: str
+    sources: int
+    port: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,7 +85,7 @@ class Field:
         arguments = (
             f"--from {first[version]} --to {PBX[version]} --rate {load.rate} --seconds {load.seconds} "
             f"--mix {load.mix} --phones {load.phones} --agent '{load.agent}' --patience {load.patience} "
-            f"--local {LOCAL_PORTS[first[version]]}"
+            f"--local {LOCAL_PORTS[first[version]]} --burst {load.burst}"
         )
         return Tool.start(self.network.outside, self.folder, f"{name}-{version}", "phones", arguments)
 
@@ -75,18 +94,21 @@ class Field:
         return Heard.of(self.phones(first, load, version).figures(load.seconds + 20))
 
     @contextlib.contextmanager
-    def responder(self, version: int = 4) -> Iterator[Tool]:
-        with running(
-            self.network.pbx, self.folder, f"responder-{version}", "responder", f"{PBX[version]} 5060"
-        ) as made:
+    def responder(self, version: int = 4, *, own_nonces: bool = False) -> Iterator[Tool]:
+        """``own_nonces``: each phone gets one of its own, and can become a trusted one by registering."""
+        arguments = f"{PBX[version]} 5060" + (" 0" if own_nonces else "")
+        with running(self.network.pbx, self.folder, f"responder-{version}", "responder", arguments) as made:
             yield made
 
-    def flood(self, rate: float, seconds: float, kind: str = "register", version: int = 4) -> Floods:
-        """A flood from 50,000 sources that begins now, evenly from every processor, as from a card that spreads its interrupts."""
+    def flood(
+        self, rate: float, seconds: float, kind: str = "register", version: int = 4, forged: Forged | None = None
+    ) -> Floods:
+        """A flood that begins now, evenly from every processor, as from a card that spreads its interrupts; from 50,000 sources unless told."""
         processors = sorted(os.sched_getaffinity(0))
+        forged = forged or Forged(FORGED[version], SOURCES)
         common = (
-            f"--device lan0 --mac {self._mac()} --to {PBX[version]} --from {FORGED[version]} --sources {SOURCES} "
-            f"--kind {kind} --rate {rate / len(processors)} --seconds {seconds}"
+            f"--device lan0 --mac {self._mac()} --to {PBX[version]} --from {forged.first} --sources {forged.sources} "
+            f"--local {forged.port} --kind {kind} --rate {rate / len(processors)} --seconds {seconds}"
         )
         return Floods(
             tuple(
@@ -104,6 +126,12 @@ class Field:
     def _mac(self) -> str:
         shown = json.loads(self.network.gateway.run("ip -json link show dev outer"))
         return str(shown[0]["address"])
+
+    def track(self) -> None:
+        """A firewall with state stands where the sensor is."""
+        rules = TRACKING.format(chain="FORWARD" if self.placement == "gateway" else "INPUT")
+        (self.folder / "stateful").write_text(f"*filter\n{rules.strip()}\nCOMMIT\n")
+        self.sensing.run(f"iptables-restore -n {self.folder}/stateful")
 
     def count_arrivals(self) -> None:
         """Begin to count what arrives where the sensor is, before any rule of its own; see ``arrived``. IPv4."""

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sipsensor.live.keeper import Keeper
 from tests.conftest import REPOSITORY
-from tests.lab.network import Namespace
+from tests.lab.network import Namespace, wait_for
 from tests.lab.sensor import Running, scrape
 
 FIGURES = REPOSITORY / "build" / "figures"
@@ -36,6 +37,15 @@ def samples(running: Running) -> Samples:
     lines = scrape(running.space).splitlines()
     pairs = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
     return Samples({name: float(value) for name, _, value in pairs})
+
+
+def wait_counted(running: Running) -> None:
+    """Until the rules' counters on the page of metrics are newer than this.
+
+    The keeper reads them with every so many looks; one that began before the last packet does not show it.
+    """
+    enough = samples(running).total("sipsensor_rules_looks_total") + Keeper.COUNT + 1
+    wait_for(lambda: samples(running).total("sipsensor_rules_looks_total") > enough, 60, "the counters to be read")
 
 
 def family(process: int) -> dict[int, str]:

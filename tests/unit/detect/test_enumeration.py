@@ -69,6 +69,18 @@ def test_so_do_500_forged_sources_and_a_known_account_registers_from_a_new_addre
     assert reached == 100
 
 
+def test_a_registered_phone_is_no_stranger_and_gives_them_nothing_back() -> None:
+    one = enumeration()
+    phone = Guest("555", src="192.0.2.99")
+    assert one.register(phone).reached
+    assert sum(names(one, 1, start=1000 + number, port=2000 + number) for number in range(500)) == 100
+    for number in range(60):  # answered, so that its own budget of 20 is never spent
+        decision, asked = one.ask(phone, "OPTIONS", uri=f"sip:{200 + number}@pbx")
+        assert decision.verdict is Verdict.ACCEPT
+        one.answer(phone, asked, 200, "OPTIONS")
+    assert names(one, 50, src="198.51.100.10", start=5000) == 0
+
+
 def test_an_ipv6_sender_is_its_64() -> None:
     one = enumeration()
     assert sum(names(one, 1, start=1000 + n, src=f"2001:db8:9::{n + 1:x}") for n in range(60)) == 20

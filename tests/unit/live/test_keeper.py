@@ -254,9 +254,10 @@ def test_what_passed_uninspected_is_reckoned(kernel: Kernel, kept: Kept) -> None
     numbers = kept.page.lane(Lane.STRANGERS)
     numbers[LaneNumber.UDP] = 6
     kernel.queue = QueueState(1, 2, 0)
-    kernel.counted = Counts((10, 4), (0, 0), 7)
+    kernel.counted = Counts((10, 4), (0, 0), 7, 8, 9)
     kept.until(lambda: kept.page[Number.LIMITED] == 7)
     kept.look()
+    assert (kept.page[Number.SOURCE_LIMITED], kept.page[Number.TRUSTED_FALLEN]) == (8, 9)
     assert kept.page[Number.RECKONED] == 1
     # Of ten, six were received, two dropped, one waits. The trusted lane's queue has the same state, and received nothing.
     assert (kept.uninspected(), kept.uninspected(Lane.TRUSTED)) == (1, 1)
@@ -288,14 +289,14 @@ def test_the_rules_are_told_whether_something_waits(kernel: Kernel, waiting: int
 def test_a_keeper_after_another_goes_on_from_its_numbers(kernel: Kernel) -> None:
     page = Page()
     page[Number.SENSOR_STATE] = State.READY
-    page[Number.LIMITED] = 100
+    page[Number.LIMITED], page[Number.TRUSTED_FALLEN] = 100, 5
     page.lane(Lane.TRUSTED)[LaneNumber.UNINSPECTED] = 9
     keeper = keeper_of(defaults(), page, print)
-    kernel.counted = Counts((0, 50), (0, 0), 30)
+    kernel.counted = Counts((0, 50), (0, 0), 30, 0, 40)
     stop = threading.Event()
     stop.set()
     keeper.run(stop)
-    assert page[Number.LIMITED] == 100
+    assert (page[Number.LIMITED], page[Number.TRUSTED_FALLEN]) == (100, 5)
     assert page.of(Lane.TRUSTED, LaneNumber.UNINSPECTED) == 9
 
 

@@ -76,3 +76,11 @@ def test_what_passes_unjudged_is_as_it_was_set_and_in_observe_mode_everything(mo
     made, observes = settings(mode, failure=failure), mode is Mode.OBSERVE
     assert [accepts_unjudged(made, lane) for lane in Lane] == [observes, True]
     assert [accepts_unserved(made, lane) for lane in Lane] == [True, observes]
+
+
+def test_each_limit_has_its_setting() -> None:
+    made = kernel_plan(settings())
+    assert (made.source_rate, made.trusted_rate, made.trunk_rate, made.proxies) == (500, 30, 1000, ())
+    text = {"source_rate": 1, "trusted_rate": 0, "trunk_rate": 3}
+    made = kernel_plan(settings(queue=text, network={"proxies": ("192.0.2.9",)}))
+    assert (made.source_rate, made.trusted_rate, made.trunk_rate, made.proxies) == (1, 0, 3, ("192.0.2.9",))

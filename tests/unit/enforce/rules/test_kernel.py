@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from sipsensor.enforce.rules import kernel
+from sipsensor.enforce.rules.counts import Counts
 from sipsensor.enforce.rules.kernel import KernelRules
 from sipsensor.enforce.rules.tools import RulesError
 from tests.unit.enforce.rules.conftest import GATEWAY, HOST, Tools
@@ -16,9 +17,7 @@ from tests.unit.enforce.rules.conftest import GATEWAY, HOST, Tools
 TABLES = json.dumps({"nftables": [{"table": {"family": "inet", "name": "sipsensor"}}]})
 RESTORES = ["iptables-restore -w 5 --noflush", "ip6tables-restore -w 5 --noflush"]
 NO_QUEUE = 'case "$input" in *"queue num"*) echo "No such file or directory" >&2; exit 1;; esac'
-LISTING = (
-    'case "$*" in *"list table inet"*) cat {folder}/listed 2>/dev/null;; *"list tables"*) echo \'{tables}\';; esac'
-)
+LISTING = 'case "$*" in "-s -t list ruleset") cat {folder}/listed 2>/dev/null;; "-j -t list ruleset") echo \'{tables}\';; esac'
 
 
 def nobody(_queue: int) -> None:
@@ -255,7 +254,7 @@ def test_tracking_that_others_begin_soon_after_a_look_is_seen_later(
 def test_counters_are_read_from_what_queues(iptables: Tools, installed: KernelRules) -> None:
     for tool in ("iptables", "ip6tables"):
         iptables.answers(f"{tool}-save", "echo '[5:9] -A sipsensor-queue -p udp -j NFQUEUE --queue-num 7'")
-    assert installed.counts() == ((10, 0), (0, 0), 0)
+    assert installed.counts() == Counts((10, 0), (0, 0), 0)
 
 
 def test_counters_of_rules_that_the_operator_keeps_are_found_in_both(stand_ins: Tools) -> None:
@@ -269,7 +268,7 @@ def test_counters_of_rules_that_the_operator_keeps_are_found_in_both(stand_ins: 
     stand_ins.answers("iptables-save", "echo '[5:9] -A INPUT -p udp -j NFQUEUE --queue-num 5060'")
     rules = KernelRules(HOST, "none", nobody)
     rules.install()
-    assert rules.counts() == ((5, 0), (0, 4), 2)
+    assert rules.counts() == Counts((5, 0), (0, 4), 2)
 
 
 def test_removal_takes_what_is_ours_and_says_whether_there_was_any(iptables: Tools, stand_ins: Tools) -> None:

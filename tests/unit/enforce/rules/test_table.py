@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from sipsensor.enforce.rules.limits import FlowLimit
 from sipsensor.enforce.rules.plan import KernelPlan
-from sipsensor.enforce.rules.table import Features, FlowLimit, removal_script, table_script
+from sipsensor.enforce.rules.table import Features, removal_script, table_script
 from tests.unit.enforce.rules.conftest import GATEWAY, HOST
 
 FLOWS = FlowLimit((3, 30), (4, 40))
@@ -33,15 +34,17 @@ def test_the_table_takes_the_place_of_any_that_stands_in_one_transaction() -> No
 
 def test_a_table_that_is_mended_keeps_its_hooks_and_what_came_and_goes() -> None:
     text = table_script(GATEWAY, Features(), mend=True)
-    static = ("protected4", "protected6", "trusted_networks4", "trusted_networks6")
-    emptied = ["flush table inet sipsensor", *(f"flush set inet sipsensor {name}" for name in static)]
-    assert text.splitlines()[:5] == emptied
+    static = ("protected4", "protected6", "proxies4", "proxies6", "trusted_networks4", "trusted_networks6")
+    rates = ("source_rates4", "source_rates6", "phone_rates4", "phone_rates6", "network_rates4", "network_rates6")
+    emptied = ["flush table inet sipsensor", *(f"flush set inet sipsensor {name}" for name in (*static, *rates))]
+    assert text.splitlines()[:13] == emptied
     assert "delete" not in text
-    assert text.splitlines()[5:] == table_script(GATEWAY, Features()).splitlines()[2:]
+    assert text.splitlines()[13:] == table_script(GATEWAY, Features()).splitlines()[2:]
 
 
 def test_every_chain_that_rules_name_is_there_and_every_one_there_is_entered() -> None:
-    for plan in (HOST, GATEWAY, replace(GATEWAY, protected=()), replace(HOST, protected=("192.0.2.1",))):
+    limited = replace(HOST, source_rate=1, trusted_rate=1, trunk_rate=1)
+    for plan in (HOST, limited, GATEWAY, replace(GATEWAY, protected=()), replace(HOST, protected=("192.0.2.1",))):
         for features in (Features(), Features(defragment="ct", fib=False), Features(defragment="socket")):
             made = chains(plan, features, FLOWS, queue=True)
             named = set(re.findall(r"goto (\w+)", str(made)))
@@ -122,8 +125,13 @@ def test_a_protected_source_is_believed_only_from_inside() -> None:
 
 def test_the_remote_end_decides_and_answers_to_strangers_are_never_limited() -> None:
     made = chains(GATEWAY)
-    assert all("saddr" in line for line in made["arriving"][:-1])
-    assert made["arriving"][-1] == "goto strangers"
+    assert made["arriving"] == [
+        "ip saddr @trusted_networks4 goto network",
+        "ip6 saddr @trusted_networks6 goto network",
+        "meta l4proto { tcp, udp } ip saddr . th sport @trusted4 goto phone",
+        "meta l4proto { tcp, udp } ip6 saddr . th sport @trusted6 goto phone",
+        "goto strangers",
+    ]
     assert all("goto trusted" in line for line in made["leaving"])
     assert not any("limit" in line for name in ("leaving", "sort", "trusted") for line in made[name])
 

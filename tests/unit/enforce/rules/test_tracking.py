@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sipsensor.enforce.rules import tracking
-from sipsensor.enforce.rules.table import FlowLimit
+from sipsensor.enforce.rules.limits import FlowLimit
 from tests.unit.enforce.rules.conftest import Tools
 
 OWN = "table inet sipsensor {\n\tchain settle {\n\t\tct state new drop\n\t}\n}\n"
