@@ -284,7 +284,9 @@ class Observation:
         self.relieved = False
         """Limits of strangers are not for him: the account is known from here, or trusted at this very ``address . port``."""
         self.accounts_at = 0
-        """How many accounts the PBX accepted from this source: an office has many. In a request, and in the answer to credentials."""
+        """How many accounts the PBX accepted from this source: an office has many. In a request, and in the answer to credentials for an
+        account that is not known from there.
+        """
         self.call_key = 0
         """The Call-ID. Where there are credentials."""
         self.nonce_key = 0

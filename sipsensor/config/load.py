@@ -18,8 +18,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
-
 from sipsensor import detect
 from sipsensor.config.errors import ConfigError
 from sipsensor.config.settings import Placement, RuleSettings, Settings
@@ -147,6 +145,8 @@ def _validate_section(kind: type[Any], table: Any, key: str, faults: list[Fault]
 
 def _validate(kind: type[Any], table: dict[str, Any], prefix: str, faults: list[Fault]) -> Any:  # noqa: ANN401
     """An instance of the dataclass, or None with the faults appended."""
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - half of a command's start, where there is no file
+
     try:
         # By way of JSON, because pydantic's strict mode there takes an array for a tuple and a string for a member of an enumeration.
         return TypeAdapter(kind).validate_json(json.dumps(table, default=str), strict=True)

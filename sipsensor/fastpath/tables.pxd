@@ -42,6 +42,7 @@ cdef class Records(SlotTable):
     cdef int _note(self, int slot) except -1
     cdef bint _is_new(self, int slot, int64_t now, int64_t until, uint32_t rank, uint64_t *numbers) noexcept nogil
     cdef bint _put(self, uint64_t key, int64_t now, int64_t until, uint32_t rank, uint64_t *numbers) except -1
+    cpdef int64_t ends(self, int place) noexcept
     cpdef int keep(self, uint64_t key, int64_t now, int64_t until, uint32_t rank=*) except -2
     cpdef void draft(self, int index, uint64_t number) noexcept
     cpdef bint put_drafted(self, uint64_t key, int64_t now, int64_t until, uint32_t rank=*) except -1

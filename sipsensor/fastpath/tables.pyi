@@ -71,6 +71,8 @@ class Records:
         """One of the numbers that ``put_drafted`` writes; whoever calls that has drafted all of them."""
     def put_drafted(self, key: int, now: int, until: int, rank: int = 0) -> bool:
         """``put`` of the numbers that were drafted."""
+    def ends(self, place: int) -> int:
+        """The time until which such a place is held."""
     def keep(self, key: int, now: int, until: int, rank: int = 0) -> int:
         """A place for the key until then: ``fill_in`` all of its numbers at once. -1 when all that its set holds outranks it."""
     def fill_in(self, place: int, index: int, number: int) -> None:

@@ -168,6 +168,10 @@ cdef class Records(SlotTable):
         """One of the numbers at a place that `find` or `keep` gave; 0 for what is none."""
         return self._numbers(place)[1 + index] if 0 <= place < self.capacity and 0 <= index < self.width - 1 else 0
 
+    cpdef int64_t ends(self, int place) noexcept:
+        """The time until which such a place is held."""
+        return <int64_t> self._numbers(place)[0] if 0 <= place < self.capacity else 0
+
     cpdef int keep(self, uint64_t key, int64_t now, int64_t until, uint32_t rank=0) except -2:
         """A place for the key until then, its numbers as they were or anything: `fill_in` all of them. -1 when all that its set holds
         outranks it, or there is nothing to key.

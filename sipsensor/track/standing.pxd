@@ -7,7 +7,7 @@ from sipsensor.fastpath.folding cimport pair_key
 from sipsensor.fastpath.tables cimport RateTable, Records
 
 cdef int _PROVEN, _TRUSTED, _SOURCES_MOST
-cdef int64_t _PROVEN_LIFE, _KNOWN_LIFE
+cdef int64_t _PROVEN_LIFE, _KNOWN_LIFE, _FRESH
 
 
 @cython.final

@@ -26,6 +26,7 @@ PORTS_PER_ACCOUNT = 32
 """New ``address . port`` that one account may make trusted in an hour: no more, or one account would push out all others."""
 _PROVEN_LIFE, _KNOWN_LIFE = PROVEN_SECONDS * NANOSECONDS, KNOWN_SECONDS * NANOSECONDS
 _SOURCES_MOST = SOURCES_PER_ACCOUNT
+_FRESH = 3600 * NANOSECONDS
 
 
 class Held:
@@ -192,9 +193,12 @@ class Standings:
         return table.put_drafted(port, now, until, rank)
 
     def _know(self, account: int, source: int, call: int, now: int, until: int) -> bool:
-        """Where an account has not been for weeks makes room for a new source."""
+        """Where an account has not been for weeks makes room for a new source. What was written within the hour is not written again."""
         sources, pair, count, listed = self.sources, pair_key(account, source), 0, False
-        new = not self.known.holds(pair, now)
+        place = self.known.find(pair, now)
+        if place >= 0 and self.known.number(place, 0) == call and until - self.known.ends(place) < _FRESH:
+            return True
+        new = place < 0
         place = sources.find(account, now)
         for index in range(_SOURCES_MOST):
             other = sources.number(place, index)

@@ -233,7 +233,7 @@ class Tracker:
         request, observation.outcome, observation.harmless = ended
         observation.request = request
         observation.account_key, observation.name_key = request.account, request.name
-        if request.account:
+        if request.account and not request.known:
             observation.accounts_at = self.standings.accounts_at(request.source, observation.ts)
         if request.proof == _PROOF_OWN and observation.what == _SUCCESS_CLASS:
             self._accepted(observation, examined, request, end)
