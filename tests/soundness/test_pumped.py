@@ -35,6 +35,10 @@ from tests.unit.sources.kernel import HOOK_FORWARD, HOOK_OUT, MESSAGE, Answer, a
 
 LINK_PUMPED = 12
 """DLT_RAW, as a pump says."""
+SHOWN = 65_531
+"""Bytes that the kernel shows of a packet."""
+LARGEST = SHOWN + 1000
+"""Of a datagram of the kernel."""
 WINDOW = 120
 """Packets that are under way at most: fewer than what a socket holds."""
 
@@ -96,7 +100,9 @@ class Lane:
     def send(self, messages: Sequence[bytes], ids: Sequence[int]) -> None:
         self.sent += ids
         self.waiting += ids
-        self.kernel.send(b"".join(messages))
+        together = b"".join(messages)
+        for datagram in (together,) if len(together) <= LARGEST else messages:
+            self.kernel.send(datagram)
 
     def settle(self) -> None:
         """Wait until all is answered."""
@@ -157,7 +163,7 @@ class Site:
 def as_queued(number: int, packet: Packet) -> bytes:
     """As the kernel announces it, by the hook that it would come through."""
     hook = HOOK_OUT if packet.arrival is Arrival.OUTBOUND else HOOK_FORWARD
-    return queued(number, packet.data, hook, whole=packet.wire_length)
+    return queued(number, packet.data[:SHOWN], hook, whole=packet.wire_length)
 
 
 def compare(world: str, stream: Iterator[Packet], seed: int) -> tuple[Entries, Engine]:
