@@ -13,16 +13,22 @@ cdef class RuleTotal:
     cdef readonly set sources
 
 
+cdef class SourceTotal:
+    cdef readonly str name
+    cdef public int64_t drops
+    cdef public object rule
+
+
 cdef class Summary:
     cdef public int64_t packets, sip_messages, malformed, errors, accepted, dropped
     cdef public object first_ts, last_ts, elapsed, drops_by_reason
-    cdef readonly dict rules, drops_by_source, _names
+    cdef readonly dict rules, drops_by_source
     cdef readonly list cuts
     cdef readonly int64_t _other_drops, _forgotten_sources
     cdef readonly set sources_of_messages
     cdef int _sources_max
 
-    @cython.locals(source=bytes, alert=Alert, total=RuleTotal)
+    @cython.locals(source=bytes, alert=Alert, total=RuleTotal, known=SourceTotal)
     cpdef count(self, Examined examined, Decision decision)
-    @cython.locals(before=int64_t)
-    cdef _drop(self, Examined examined, Decision decision, bytes source)
+    @cython.locals(known=SourceTotal)
+    cdef SourceTotal _drop(self, Examined examined, Decision decision, bytes source)

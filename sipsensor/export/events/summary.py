@@ -12,8 +12,9 @@ from sipsensor.fastpath import examine
 from sipsensor.model import Cut, Decision, Reason, Rule, Verdict
 
 TOP_SOURCES = 100
-SOURCES_MAX = 1 << 20
-"""Sources told apart; those beyond are counted together under "other"."""
+SOURCES_MAX = 1 << 17
+"""Sources told apart; those beyond are counted together under "other". One costs some 350 bytes, and a replay must do with
+150 MB for a file of any size."""
 
 CUTS_MAX = 10_000
 """Cuts listed one by one."""
@@ -35,6 +36,18 @@ class RuleTotal:
         self.sources: set[bytes] = set()
 
 
+class SourceTotal:
+    """What was dropped of one source."""
+
+    __slots__ = ("drops", "name", "rule")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.drops = 0
+        self.rule: Rule | None = None
+        """The last whose sources this one is known to be among."""
+
+
 class Summary:
     """Counts a replay. Verdicts are the policy's, whatever the mode."""
 
@@ -52,8 +65,7 @@ class Summary:
         self.drops_by_reason: Counter[Reason] = Counter()
         self.rules: dict[str, RuleTotal] = {}
         self.cuts: list[dict[str, Any]] = []
-        self.drops_by_source: dict[bytes, int] = {}
-        self._names: dict[bytes, str] = {}
+        self.drops_by_source: dict[bytes, SourceTotal] = {}
         self._other_drops = 0
         self._forgotten_sources = 0
         self.sources_of_messages: set[bytes] = set()
@@ -61,8 +73,7 @@ class Summary:
     def count(self, examined: examine.Examined, decision: Decision) -> None:
         """One packet that was dropped, or on which a rule fired."""
         source = examined.src
-        if decision.verdict is _DROP:
-            self._drop(examined, decision, source)
+        known = self._drop(examined, decision, source) if decision.verdict is _DROP else None
         if decision.cuts:
             self.cuts += [_cut(cut) for cut in decision.cuts[: CUTS_MAX - len(self.cuts)]]
         for alert in decision.alerts:
@@ -73,19 +84,24 @@ class Summary:
             total.alerts += 1
             if rule is decision.rule and decision.verdict is _DROP:
                 total.dropped += 1
+            if known is not None:
+                if known.rule is rule:
+                    continue
+                known.rule = rule
             if len(total.sources) < self._sources_max:
                 total.sources.add(source)
 
-    def _drop(self, examined: examine.Examined, decision: Decision, source: bytes) -> None:
+    def _drop(self, examined: examine.Examined, decision: Decision, source: bytes) -> SourceTotal | None:
+        """None for a source that is not told apart."""
         self.drops_by_reason[decision.reason] += 1
-        before = self.drops_by_source.get(source, 0)
-        if before:
-            self.drops_by_source[source] = before + 1
-        elif len(self.drops_by_source) < self._sources_max:
-            self.drops_by_source[source] = 1
-            self._names[source] = examined.src_text
-        else:
-            self._other_drops += 1
+        known = self.drops_by_source.get(source)
+        if known is None:
+            if len(self.drops_by_source) >= self._sources_max:
+                self._other_drops += 1
+                return None
+            known = self.drops_by_source[source] = SourceTotal(examined.src_text)
+        known.drops += 1
+        return known
 
     def span(self, first_ts: int, last_ts: int) -> None:
         """The time that a batch of packets covers."""
@@ -107,9 +123,9 @@ class Summary:
 
     def top_sources(self, most: int = TOP_SOURCES) -> tuple[list[tuple[str, int]], int]:
         """The addresses with the most dropped packets, and the drops of all others together."""
-        ranked = sorted(self.drops_by_source.items(), key=lambda item: (-item[1], item[0]))
-        rest = sum(count for _, count in ranked[most:]) + self._other_drops
-        return [(self._names[source], count) for source, count in ranked[:most]], rest
+        ranked = sorted(self.drops_by_source.items(), key=lambda item: (-item[1].drops, item[0]))
+        rest = sum(source.drops for _, source in ranked[most:]) + self._other_drops
+        return [(source.name, source.drops) for _, source in ranked[:most]], rest
 
     @property
     def packets_per_second(self) -> float:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from sipsensor.export.events import Summary
 from sipsensor.model import (
     Action,
@@ -96,6 +98,22 @@ def test_memory_of_sources_is_bounded(judge: Judge) -> None:
     assert len(summary.sources_of_messages) <= 10
     assert summary.sources == 30
     assert sum(summary.as_object()["drops_by_src"].values()) == 30
+
+
+def test_a_source_counts_once_for_each_rule_that_fired_on_it(judge: Judge) -> None:
+    other = replace(RULE, id=9002, slug="probe.test.other")
+    summary = Summary(sources_max=2)
+    for number in (1, 2, 1, 3, 1, 2, 3):
+        examined, _ = judge(message(), src=f"198.51.100.{number}")
+        observation = Observation(object(), examined, 0, 0, 0, 0)
+        for rules in ((RULE,), (other, RULE), (RULE, other)):
+            alerts = tuple(Alert(rule, observation) for rule in rules)
+            summary.count(examined, Decision(Verdict.DROP, Reason.LIMIT, rule=RULE, alerts=alerts))
+    kept = {wide("198.51.100.1"), wide("198.51.100.2")}
+    first, second = summary.rules["probe.test.rule"], summary.rules["probe.test.other"]
+    assert (first.sources, first.alerts, first.dropped) == (kept, 21, 21)
+    assert (second.sources, second.alerts, second.dropped) == (kept, 14, 0)
+    assert summary.top_sources() == ([("198.51.100.1", 9), ("198.51.100.2", 6)], 6)
 
 
 def test_cuts_are_listed(judge: Judge) -> None:
