@@ -56,9 +56,7 @@ class Scanner(Observer):
     name = "scanner"
     shape = True
     settings_type = ScannerSettings
-    interests = (
-        Interest(When.JUDGE, AppProtocol.SIP, whats=(*range(names.METHOD_OTHER + 1), *_STATUS_CLASSES)),
-    )
+    interests = (Interest(When.JUDGE, AppProtocol.SIP, whats=(*range(names.METHOD_OTHER + 1), *_STATUS_CLASSES)),)
 
     def __init__(self, settings: ScannerSettings, services: Services) -> None:
         self.settings = settings
