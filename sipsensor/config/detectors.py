@@ -122,7 +122,10 @@ ABOUT = {
                     list it under `network.proxies`. **A mass rollout**: each new phone is charged until its
                     first registration is accepted, which is a moment. While the budget of all strangers is
                     spent, new names wait and known ones do not.""",
-        drops={5002: "that request", 5102: "that request; names that the PBX accepted before always pass"},
+        drops={
+            5002: "that request",
+            5102: "that request; names that the PBX accepted before always pass, and whatever a registered phone asks for",
+        },
         sources={
             "sender": "20 distinct users are a slow scan in FreePBX's and CrowdSec's measures",
             "strangers": "five such senders; a site provisions fewer phones than that in an hour that are refused",
