@@ -21,6 +21,8 @@ SEND = f"python3 {Path(__file__).parent}/send.py"
 LISTEN = "127.0.0.1:9090"
 RULES = REPOSITORY / "deploy" / "prometheus" / "sipsensor.rules.yml"
 DASHBOARD = REPOSITORY / "deploy" / "grafana" / "sipsensor.json"
+ALL_OF_ONE = "[queue]\nsource_rate = 100000\n"
+"""One source sends more here than the kernel would let through of a stranger."""
 RARE = {"Odd messages", "Entries forgotten early"}
 """Panels that may show nothing: what they tell of did not happen."""
 
@@ -62,7 +64,7 @@ def test_prometheus_scrapes_and_has_an_answer_for_every_panel(lab: Network, fold
     started = lab.gateway.start(command, folder / "prometheus.log")
     prometheus = Prometheus(lab)
     try:
-        with sensor(lab.gateway, folder, GATEWAY) as running:
+        with sensor(lab.gateway, folder, GATEWAY + ALL_OF_ONE) as running:
             # What happens before the first sample is no increase.
             wait_for(lambda: prometheus.value("sum(sipsensor_alerts_total)") == 0, 60, "the first sample")
             lab.outside.run(f"{SEND} {PBX[4]} stream-2000")
