@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,13 +26,31 @@ class Pass:
         return self.packets / self.elapsed
 
 
+_LAUNCH = """
+import os, sys
+process = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, used = os.wait4(process, 0)
+with open(sys.argv[1], "w") as report:
+    print(used.ru_utime + used.ru_stime, used.ru_maxrss, file=report)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Between the tests and the program: the peak of a process counts what its parent held when it was made."""
+
+
 def once(command: Sequence[str], packets: int, log: Path) -> Pass:
     """Run a command to its end. Raises AssertionError where it failed."""
+    program = shutil.which(command[0]) or command[0]
+    report = log.with_suffix(".used")
     with log.open("w") as output:
         started = time.monotonic()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(process.pid, 0)
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", _LAUNCH, report, program, *command[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
         elapsed = time.monotonic() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, log.read_text()[-2000:]
-    return Pass(packets, elapsed, used.ru_utime + used.ru_stime, used.ru_maxrss)
+    assert done.returncode == 0, log.read_text()[-2000:]
+    processor, peak_kib = report.read_text().split()
+    return Pass(packets, elapsed, float(processor), int(peak_kib))
