@@ -27,6 +27,7 @@ cdef struct Findings:
     uint8_t *truth
     int *reported
     int count
+    int steady                  # so many of them were found in steady fields (see `shapes`)
 
 cdef int *ints(values) except NULL
 cdef int build_automaton(Automaton *automaton, int field, bint raw, bint cased, entries) except -1

@@ -102,12 +102,39 @@ cdef extern from *:
         while (i < size && ((uint8_t) ((p[i] | 0x20) - 'a') < 26 || (uint8_t) (p[i] - '0') < 10 || p[i] == '-')) i++;
         return i < size ? i : size;
     }
+
+    /* Letters, digits and "+-./=_". */
+    static inline int opaque_byte(uint8_t byte) {
+        return (uint8_t) ((byte | 0x20) - 'a') < 26 || (uint8_t) (byte - '-') < 13 || byte == '+' || byte == '=' || byte == '_';
+    }
+
+    /* `size` bytes at `p` are those at `kept`, but for opaque ones where `loose` has a bit. */
+    static inline int same_but_loose(const uint8_t *p, const uint8_t *kept, const uint16_t *loose, uint32_t size) {
+        uint32_t i = 0;
+    #if defined(__SSE2__)
+        for (; size - i >= 16; i += 16) {
+            const __m128i block = _mm_loadu_si128((const __m128i *) (p + i));
+            const unsigned differs = (unsigned) _mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_loadu_si128((const __m128i *) (kept + i)))) ^ 0xFFFF;
+            if (differs) {
+                const __m128i letter = _mm_sub_epi8(_mm_or_si128(block, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+                const __m128i digit = _mm_sub_epi8(block, _mm_set1_epi8('-'));
+                const __m128i word = _mm_or_si128(_mm_or_si128(AT_MOST(letter, 25), AT_MOST(digit, 12)), IS('+'));
+                if (differs & ~((unsigned) _mm_movemask_epi8(_mm_or_si128(word, _mm_or_si128(IS('='), IS('_')))) & loose[i / 16])) return 0;
+            }
+        }
+    #endif
+        for (; i < size; i++)
+            if (p[i] != kept[i] && !(loose[i / 16] >> i % 16 & 1 && opaque_byte(p[i]))) return 0;
+        return 1;
+    }
     """
     uint32_t control_offset(const uint8_t *p, uint32_t size, uint32_t room) noexcept nogil
     uint32_t byte_offset(const uint8_t *p, uint32_t size, uint32_t room, uint8_t byte) noexcept nogil
     uint32_t any_offset(const uint8_t *p, uint32_t size, uint32_t room, uint8_t a, uint8_t b, uint8_t c, uint8_t d) noexcept nogil
     uint32_t low_offset(const uint8_t *p, uint32_t size, uint32_t room, uint8_t a, uint8_t b, uint8_t c) noexcept nogil
     uint32_t word_offset(const uint8_t *p, uint32_t size, uint32_t room) noexcept nogil
+    bint opaque_byte(uint8_t byte) noexcept nogil
+    bint same_but_loose(const uint8_t *p, const uint8_t *kept, const uint16_t *loose, uint32_t size) noexcept nogil
 
 
 cdef inline Cursor cursor_over(const void *data, size_t size) noexcept nogil:
@@ -255,6 +282,16 @@ cdef inline uint32_t find_blank_or(Cursor c, uint32_t start, uint32_t end, uint8
 cdef inline uint32_t end_of_word(Cursor c, uint32_t start) noexcept nogil:
     """Index of the first byte from `start` that is no letter, digit or hyphen, or the size."""
     return start + word_offset(c.data + start, c.size - start, c.size - start) if start < c.size else c.size
+
+
+cdef inline bint is_opaque(int byte) noexcept nogil:
+    """A letter, a digit or one of "+-./=_": nothing that separates, quotes, escapes or ends anything."""
+    return byte >= 0 and opaque_byte(<uint8_t> byte)
+
+
+cdef inline bint alike(Cursor c, Cursor kept, const uint16_t *loose) noexcept nogil:
+    """Both are as long, and equal but for opaque bytes where `loose`, a bit per byte of them, allows it."""
+    return c.size == kept.size and same_but_loose(c.data, kept.data, loose, c.size)
 
 
 cdef inline uint8_t lower(int byte) noexcept nogil:

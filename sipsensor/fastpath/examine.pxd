@@ -5,6 +5,7 @@ from sipsensor.fastpath.cursor cimport Cursor
 from sipsensor.fastpath.decode cimport Decoded
 from sipsensor.fastpath.examined cimport Examined, Facts
 from sipsensor.fastpath.matcher cimport Matcher
+from sipsensor.fastpath.shapes cimport Shapes
 from sipsensor.fastpath.sip cimport LINES_MAX, Head, Header
 
 cdef class Examiner:
@@ -14,6 +15,8 @@ cdef class Examiner:
     cdef uint64_t k0
     cdef uint64_t k1
     cdef Findings findings
+    cdef Shapes shapes
+    cdef public bint recalls
     cdef uint8_t *found
     cdef Facts scratch
     cdef Header scratch_lines[LINES_MAX]
@@ -24,6 +27,7 @@ cdef class Examiner:
     cdef bint _skip(self, Facts *facts) noexcept nogil
     cdef void look(self, Cursor packet, int link, Facts *facts) noexcept nogil
     cdef void look_at_payload(self, Cursor payload, Facts *facts) noexcept nogil
+    cdef bint _recall(self, Cursor payload, uint64_t tag, Facts *facts) noexcept nogil
     cdef Examined examine_one(self, bytes data, int link, int64_t ts, object number, int64_t wire_length, int arrival)
     cdef Examined wrap(self, bytes data, int link, int64_t ts, object number, int64_t wire_length, int arrival)
 

@@ -29,10 +29,13 @@ class Examiner:
     """Holds what examining needs: a matcher, ports, hash key, scratch memory. One per thread.
 
     ``sip_ports``: on these every payload is looked at; elsewhere only UDP payloads whose first line ends in SIP/2.0.
-    ``seed``: 16 bytes that key all hashes.
+    ``seed``: 16 bytes that key all hashes. ``recalls``: whether a message that is like an earlier one is spared the scan; the facts are the
+    same with and without.
     """
 
-    def __init__(self, matcher: Matcher, sip_ports: tuple[int, ...] = (5060,), seed: bytes = ...) -> None: ...
+    def __init__(
+        self, matcher: Matcher, sip_ports: tuple[int, ...] = (5060,), seed: bytes = ..., recalls: bool = True
+    ) -> None: ...
     def examine(self, packet: Packet) -> Examined: ...
     def examine_raw(
         self, data: bytes, link: int, ts: int, number: int = 0, wire_length: int = -1, arrival: int = 0
@@ -46,6 +49,9 @@ class Examiner:
     sip_ports: tuple[int, ...]
     skipped: dict[str, int]
     """What ``walk`` passed over, by why: media, not_ip, unknown_link, broken, other_transport."""
+    recalls: bool
+    recalled: int
+    """Messages that were spared the scan."""
 
     def behind(self, first: Examined) -> Examined:
         """The message behind the Content-Length of ``first``, which has one: see ``Examined.following``."""

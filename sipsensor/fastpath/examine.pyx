@@ -20,11 +20,10 @@ from sipsensor.fastpath.decode cimport (
 from sipsensor.fastpath.examined cimport Examined, Facts, cursor_of, extent_of
 from sipsensor.fastpath.keys cimport account_key, source_key, source_port_key, transaction_key
 from sipsensor.fastpath.matcher cimport Matcher
-
-
+from sipsensor.fastpath.shapes cimport Shape, Shapes, tag_of
 from sipsensor.fastpath.sip cimport (
     A_AMBIGUOUS_LINE_ENDS, A_BARE_CR, CON_KEEPALIVE, CON_MALFORMED, CON_NONE, CON_OTHER, CON_REQUEST, CON_RESPONSE, CON_STUN,
-    DIALECT_ANY_LINE_END, DIALECT_LF_LINE_END, EXTENT_SEGMENT, LINES_MAX, Header, forget, scan,
+    DIALECT_ANY_LINE_END, DIALECT_LF_LINE_END, EXTENT_SEGMENT, EXTENT_WHOLE, LINES_MAX, Header, forget, scan,
 )
 
 
@@ -43,9 +42,12 @@ _SKIPS = ("media", "not_ip", "unknown_link", "broken", "other_transport")
 
 
 cdef class Examiner:
-    """Holds what examining needs: a matcher, ports, hash key, scratch memory. One per thread."""
+    """Holds what examining needs: a matcher, ports, hash key, scratch memory. One per thread.
 
-    def __cinit__(self, Matcher matcher not None, sip_ports=(5060,), bytes seed=None):
+    ``recalls``: whether a message like an earlier one is spared the scan (see `shapes`). The facts are the same with and without.
+    """
+
+    def __cinit__(self, Matcher matcher not None, sip_ports=(5060,), bytes seed=None, bint recalls=True):
         cdef uint64_t keys[2]
         cdef int port
         seed = os.urandom(16) if seed is None else seed
@@ -66,6 +68,7 @@ cdef class Examiner:
             raise MemoryError
         self.scratch.head.lines = self.scratch_lines
         self.other.lines = self.other_lines
+        self.shapes, self.recalls = Shapes(), recalls
 
     def __dealloc__(self):
         free(self.findings.truth)
@@ -96,12 +99,15 @@ cdef class Examiner:
         cdef int extent = extent_of(&facts.decoded)
         # In a stream, a segment that starts with a method's name may well be the rest of an Allow header.
         cdef bint any_first_line = self._on_sip_port(&facts.decoded) and extent != EXTENT_SEGMENT
-        scan(payload, DIALECT_ANY_LINE_END, any_first_line, extent, &facts.head)
-        if facts.head.content == CON_OTHER and facts.head.anomalies >> A_BARE_CR & 1:
-            scan(payload, DIALECT_LF_LINE_END, any_first_line, extent, &facts.head)   # a bare CR in what only some read as a start line
+        cdef uint64_t tag = tag_of(payload, &facts.decoded) if self.recalls and extent == EXTENT_WHOLE else 0
         facts.k0, facts.k1 = self.k0, self.k1
         facts.source_key = source_key(&facts.decoded, self.k0, self.k1)
         facts.source_port_key = source_port_key(&facts.decoded, self.k0, self.k1)
+        if tag and self._recall(payload, tag, facts):
+            return
+        scan(payload, DIALECT_ANY_LINE_END, any_first_line, extent, &facts.head)
+        if facts.head.content == CON_OTHER and facts.head.anomalies >> A_BARE_CR & 1:
+            scan(payload, DIALECT_LF_LINE_END, any_first_line, extent, &facts.head)   # a bare CR in what only some read as a start line
         if facts.head.content != CON_REQUEST and facts.head.content != CON_RESPONSE:
             if facts.head.content != CON_MALFORMED:
                 facts.head.anomalies = 0        # of no message
@@ -110,12 +116,27 @@ cdef class Examiner:
         facts.account_key = account_key(payload, &facts.head, self.k0, self.k1)
         memset(self.found, 0, self.matcher.rule_count)
         facts.match_count = self.matcher.match(payload, &facts.head, &self.findings, self.found)
+        if tag:
+            self.shapes.keep(payload, tag, &facts.head, facts.account_key, &self.findings)
         if facts.head.anomalies >> A_BARE_CR & 1:
             scan(payload, DIALECT_LF_LINE_END, any_first_line, extent, &self.other)
             if self.other.line_count != facts.head.line_count or self.other.head_end != facts.head.head_end:
                 facts.head.anomalies |= <uint64_t> 1 << A_AMBIGUOUS_LINE_ENDS
             if self.other.content == CON_REQUEST or self.other.content == CON_RESPONSE:
                 facts.match_count += self.matcher.match(payload, &self.other, &self.findings, self.found)
+
+    cdef bint _recall(self, Cursor payload, uint64_t tag, Facts *facts) noexcept nogil:
+        """The facts of a payload that is like an earlier one; False when it must be scanned."""
+        cdef Shape *shape = self.shapes.recall(payload, tag, &facts.head)
+        if shape == NULL:
+            return False
+        facts.transaction_key = transaction_key(payload, &facts.decoded, &facts.head, self.k0, self.k1)
+        facts.account_key = shape.account_key
+        memset(self.found, 0, self.matcher.rule_count)
+        facts.match_count = self.matcher.match_again(
+            payload, &facts.head, shape.findings, shape.finding_count, &self.findings, self.found
+        )
+        return True
 
     cdef Examined wrap(self, bytes data, int link, int64_t ts, object number, int64_t wire_length, int arrival):
         """The scratch facts as an object of their own."""
@@ -208,6 +229,11 @@ cdef class Examiner:
             why = SKIP_BROKEN if status == DEC_BROKEN else SKIP_OTHER
         self.skips[why] += 1
         return True
+
+    @property
+    def recalled(self):
+        """Messages that were spared the scan."""
+        return self.shapes.recalled
 
     @property
     def skipped(self):

@@ -14,7 +14,7 @@ from sipsensor.fastpath.cursor cimport (
     same_nocase, trim,
 )
 from sipsensor.fastpath.names cimport (
-    F_AUTH_NC, F_AUTH_NONCE, F_AUTH_QOP, F_AUTH_REALM, F_AUTH_RESPONSE, F_AUTH_SCHEME, F_AUTH_URI, F_AUTH_USERNAME, F_CONTACT_DISPLAY,
+    F_AUTH_CNONCE, F_AUTH_NC, F_AUTH_NONCE, F_AUTH_QOP, F_AUTH_REALM, F_AUTH_RESPONSE, F_AUTH_SCHEME, F_AUTH_URI, F_AUTH_USERNAME, F_CONTACT_DISPLAY,
     F_CONTACT_TAG, F_FROM_DISPLAY, F_FROM_TAG, F_SDP_MEDIA, F_SDP_ORIGIN, F_SDP_SESSION, F_TO_DISPLAY, F_TO_TAG, F_VIA_BRANCH, F_VIA_HOST,
     F_VIA_MADDR, F_VIA_PORT, F_VIA_RECEIVED, F_VIA_RPORT, F_VIA_TRANSPORT, H_AUTHORIZATION, H_CONTACT, H_FROM, H_PROXY_AUTHORIZATION, H_TO,
     H_VIA, end_of_token,
@@ -264,6 +264,8 @@ cdef void _credential(Cursor c, Span name, Span text, Span *fields) noexcept nog
         fields[F_AUTH_QOP] = text
     elif _is(c, name, b"nc", 2):
         fields[F_AUTH_NC] = text
+    elif _is(c, name, b"cnonce", 6):
+        fields[F_AUTH_CNONCE] = text
 
 
 cdef void read_credentials(Cursor c, Span value, Span *fields) noexcept nogil:
@@ -323,7 +325,7 @@ cdef int owner_of(int field) noexcept nogil:
         return H_CONTACT
     if F_VIA_TRANSPORT <= field <= F_VIA_MADDR:
         return H_VIA
-    if F_AUTH_SCHEME <= field <= F_AUTH_NC:
+    if F_AUTH_SCHEME <= field <= F_AUTH_CNONCE:
         return H_AUTHORIZATION
     return -1
 
@@ -352,7 +354,7 @@ cdef void read_repeat(Cursor c, int owner, Span value, Span *fields) noexcept no
         read_via(c, value, fields)
         return
     if owner == H_AUTHORIZATION:
-        memset(&fields[F_AUTH_SCHEME], 0xFF, (F_AUTH_NC - F_AUTH_SCHEME + 1) * sizeof(Span))
+        memset(&fields[F_AUTH_SCHEME], 0xFF, (F_AUTH_CNONCE - F_AUTH_SCHEME + 1) * sizeof(Span))
         read_credentials(c, value, fields)
         return
     cdef int first = F_FROM_DISPLAY if owner == H_FROM else F_TO_DISPLAY if owner == H_TO else F_CONTACT_DISPLAY

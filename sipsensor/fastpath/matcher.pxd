@@ -13,6 +13,7 @@ cdef class Matcher:
     cdef readonly int leaf_count
     cdef readonly int state_count
     cdef int automaton_count
+    cdef int steady_count       # so many automata, the first, search steady fields (see `shapes`)
     cdef Automaton *automata
     cdef uint8_t *unseen        # a leaf's value before anything was looked at
     cdef int *leaves
@@ -27,6 +28,8 @@ cdef class Matcher:
     cdef int always_count
 
     cdef int match(self, Cursor c, Head *h, Findings *findings, uint8_t *found) noexcept nogil
+    cdef int match_again(self, Cursor c, Head *h, const int *known, int count, Findings *findings, uint8_t *found) noexcept nogil
+    cdef int _match_rest(self, Cursor c, Head *h, Findings *findings, uint8_t *found) noexcept nogil
     cdef int _judge_always(self, Cursor c, Head *h, Findings *findings, uint8_t *found) noexcept nogil
     cdef int _judge(self, int rule, Cursor c, Head *h, Findings *findings, uint8_t *found) noexcept nogil
     cdef int _evaluate(self, int *node, Cursor c, Head *h, Findings *findings) noexcept nogil

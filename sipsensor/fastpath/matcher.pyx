@@ -15,6 +15,7 @@ from sipsensor.fastpath.automaton cimport MAYBE, NO, UNKNOWN, YES, Automaton, Fi
 from sipsensor.fastpath.cursor cimport Cursor
 from sipsensor.fastpath.leaves cimport K_LITERAL, K_REGEX, K_TAG, LEAF_WIDTH, TAG_ANY, evaluate_leaf
 from sipsensor.fastpath.names cimport F_METHOD
+from sipsensor.fastpath.shapes cimport is_steady
 from sipsensor.fastpath.sip cimport Head
 
 import functools
@@ -80,8 +81,9 @@ cdef class Matcher:
         self.automata = <Automaton *> calloc(len(groups) + 1, sizeof(Automaton))
         if self.automata == NULL:
             raise MemoryError
-        for (field, view, cased), entries in sorted(groups.items()):
+        for (field, view, cased), entries in sorted(groups.items(), key=_steady_first):
             self.automaton_count += 1
+            self.steady_count += is_steady(field)
             self.state_count += build_automaton(&self.automata[self.automaton_count - 1], field, view == VIEW_RAW, cased, entries)
 
     cdef _build_rules(self, leaves, rules):
@@ -113,10 +115,27 @@ cdef class Matcher:
 
     cdef int match(self, Cursor c, Head *h, Findings *findings, uint8_t *found) noexcept nogil:
         """Set found[rule] to YES or MAYBE where it matches; returns how many did. `found` may hold an earlier scan's answers."""
-        cdef int i, j, total = 0
+        cdef int i
         memcpy(findings.truth, self.unseen, self.leaf_count)
         findings.count = 0
-        for i in range(self.automaton_count):
+        for i in range(self.steady_count):
+            run_on_field(&self.automata[i], c, h, findings)
+        findings.steady = findings.count
+        return self._match_rest(c, h, findings, found)
+
+    cdef int match_again(self, Cursor c, Head *h, const int *known, int count, Findings *findings, uint8_t *found) noexcept nogil:
+        """The same of a message whose steady fields hold what is known of another one: `count` leaves, each with its value in two bits."""
+        cdef int i
+        memcpy(findings.truth, self.unseen, self.leaf_count)
+        for i in range(count):
+            findings.reported[i] = known[i] >> 2
+            findings.truth[known[i] >> 2] = known[i] & 3
+        findings.count = findings.steady = count
+        return self._match_rest(c, h, findings, found)
+
+    cdef int _match_rest(self, Cursor c, Head *h, Findings *findings, uint8_t *found) noexcept nogil:
+        cdef int i, j, total = 0
+        for i in range(self.steady_count, self.automaton_count):
             run_on_field(&self.automata[i], c, h, findings)
         for i in range(findings.count):
             for j in range(self.trigger_of[findings.reported[i]], self.trigger_of[findings.reported[i] + 1]):
@@ -164,6 +183,10 @@ cdef class Matcher:
                 value = MAYBE
             i += 1 if node[i] >= 0 else node[i + 1]
         return value
+
+
+def _steady_first(group):
+    return not is_steady(group[0][0]), group[0]
 
 
 def _flatten(tree, leaf_count, used, depth):

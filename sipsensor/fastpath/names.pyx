@@ -52,7 +52,7 @@ _FIELDS = (
     "contact.display contact.uri contact.user contact.host contact.port contact.tag "
     "via.transport via.host via.port via.branch via.rport via.received via.maddr "
     "cseq.number cseq.method "
-    "auth.scheme auth.username auth.realm auth.nonce auth.uri auth.response auth.qop auth.nc "
+    "auth.scheme auth.username auth.realm auth.nonce auth.uri auth.response auth.qop auth.nc auth.cnonce "
     "body sdp.origin sdp.session sdp.media head datagram"
 ).split()
 FIELDS = {name: number for number, name in enumerate(_FIELDS) if number}

@@ -15,6 +15,7 @@ cdef struct Slot:
 cdef class SlotTable:
     cdef void *block            # what holds `keys`, from the first whole line on
     cdef uint64_t *keys
+    cdef void *rows_block       # what holds `rows`, aligned likewise
     cdef void *rows             # beside them: a slot each, with the numbers of the table behind it
     cdef size_t stride
     cdef uint64_t mask          # number of sets - 1

@@ -29,15 +29,17 @@ cdef class SlotTable:
         self.keys = <uint64_t *> ((<size_t> self.block + LINE - 1) & ~<size_t> (LINE - 1))
 
     def __dealloc__(self):
-        free(self.rows)
+        free(self.rows_block)
         free(self.block)
 
     cdef int _lay_out(self, int words) except -1:
         """Room for all rows, each a slot and so many numbers: whatever is looked up stands in one place."""
-        self.stride = sizeof(Slot) + words * sizeof(uint64_t)
-        self.rows = calloc(self.capacity, self.stride)
-        if self.rows == NULL:
+        cdef size_t size = sizeof(Slot) + words * sizeof(uint64_t)
+        self.stride = LINE // 2 if size <= LINE // 2 else (size + LINE - 1) & ~<size_t> (LINE - 1)
+        self.rows_block = calloc(self.capacity * self.stride + LINE, 1)
+        if self.rows_block == NULL:
             raise MemoryError
+        self.rows = <void *> ((<size_t> self.rows_block + LINE - 1) & ~<size_t> (LINE - 1))
         return 0
 
     cdef int _find(self, uint64_t key) noexcept nogil:

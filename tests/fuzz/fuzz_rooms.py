@@ -1,4 +1,5 @@
-"""What stands above the scan, with broken input: the engine, a pump, tables and the governor, capture files. `make fuzz` runs it under the sanitizers.
+"""What stands around the scan, with broken input: shapes, the engine, a pump, tables and the governor, capture files. `make fuzz` runs it under the
+sanitizers.
 
     python tests/fuzz/fuzz_rooms.py --seconds 60 [--seed N] [--only engine]
 
@@ -22,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.fuzz.rooms.captures import Captures
 from tests.fuzz.rooms.conversations import Conversations
 from tests.fuzz.rooms.pumps import Pumps
+from tests.fuzz.rooms.shapes import Shapes
 from tests.fuzz.rooms.states import Governors, States
 
 
@@ -39,6 +41,7 @@ class Target(Protocol):
 
 
 TARGETS: dict[str, Callable[[int], Target]] = {
+    "shapes": Shapes,
     "engine": Conversations,
     "pump": Pumps,
     "tables": States,

@@ -9,6 +9,7 @@ import pytest
 from tests.fuzz.fuzz_rooms import TARGETS, run
 from tests.fuzz.rooms.conversations import Conversations
 from tests.fuzz.rooms.pumps import Pumps
+from tests.fuzz.rooms.shapes import Shapes
 from tests.fuzz.rooms.states import Governors, States
 
 
@@ -26,6 +27,14 @@ def test_conversations_go_on_though_some_packets_are_broken() -> None:
     counters = target.engine.counters
     assert counters.packets > 0
     assert 0 < counters.dropped < counters.packets
+
+
+def test_of_messages_that_are_alike_many_are_recalled_and_many_match() -> None:
+    target = Shapes(4)
+    while target.done < 6_000:
+        target.round()
+    assert target.done / 10 < target.recalled < target.done * 0.9
+    assert target.done / 10 < target.matched
 
 
 def test_a_seed_gives_the_same_again() -> None:

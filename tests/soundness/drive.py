@@ -86,6 +86,7 @@ def stream(options: argparse.Namespace) -> dict[str, Any]:
     from tests.soundness.worlds import counted, engine_of  # noqa: PLC0415
 
     engine = engine_of(WORLDS[options.world])
+    engine.examiner.recalls = not options.interpreted
     decisions: list[str] = []
     packets = 0
     for now, line in judged(engine, options.seed, bent=options.world == "bent"):
@@ -100,7 +101,7 @@ def stream(options: argparse.Namespace) -> dict[str, Any]:
         decisions = []
         if packets == options.packets:
             break
-    return counted(engine)
+    return {**counted(engine), "recalled": engine.examiner.recalled}
 
 
 def judged(engine: Engine, seed: int, *, bent: bool) -> Iterator[tuple[int, str]]:
