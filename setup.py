@@ -25,7 +25,9 @@ SANITIZE = os.environ.get("SIPSENSOR_SANITIZE") == "1"
 COVERAGE = os.environ.get("SIPSENSOR_COVERAGE") == "1"
 
 # Packet bytes are read through pointers of several types: strict aliasing would let the compiler reorder such reads.
-COMPILE = ["-O3", "-fno-strict-aliasing"]
+# An optimization that CFLAGS names is whose who builds, as everywhere.
+OPTIMIZE = [] if "-O" in os.environ.get("CFLAGS", "") else ["-O3"]
+COMPILE = [*OPTIMIZE, "-fno-strict-aliasing"]
 if (SANITIZE or COVERAGE) and (ROOT / ".git").exists():
     sys.exit("setup.py: this flavour is built in a copy of the tree: make fuzz, make coverage")
 LINK: list[str] = []

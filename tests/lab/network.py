@@ -147,6 +147,8 @@ def network() -> Iterator[Network]:
         for space in spaces:
             _call(f"netns add {space.name}")
             _call(f"-n {space.name} link set lo up")
+            # Else a link may not ask for its neighbours in its first second, and what waits meanwhile is cut short.
+            space.run("sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0")
         lab = Network(*spaces)
         (HOSTS / lab.outside.name).mkdir(parents=True)
         (HOSTS / lab.outside.name / "hosts").write_text(f"127.0.0.1 localhost\n{PBX[4]} pbx4\n{PBX[6]} pbx6\n")

@@ -39,7 +39,8 @@ def settle(running: Running, name: str, value: float) -> Samples:
     try:
         wait_for(there, 30, name)
     except AssertionError as error:
-        raise AssertionError(f"{error}: {seen}") from None
+        told = {sample: number for sample, number in seen.items() if number and "_total" in sample}
+        raise AssertionError(f"{error}: {told}") from None
     return seen
 
 

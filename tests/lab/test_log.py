@@ -41,6 +41,8 @@ def test_a_log_that_is_full_keeps_nobody_from_starting_a_dead_sensor_again_nor_f
             os.kill(before, death)
             wait_for(lambda old=before: not Path(f"/proc/{old}").exists(), 20, "the end of the old sensor")  # type: ignore[misc]
             wait_for(lambda: bound(lab.gateway), 20, "a new sensor")
+            # While it starts it may stand still for long; from then on it must go on.
+            wait_for(lambda: running.attempt("status")[0] == 0, 20, "a sensor that serves")
         assert running.stop() == 0
     finally:
         process.kill()

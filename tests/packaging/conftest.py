@@ -32,13 +32,13 @@ class Distribution:
 
 
 def outside(folder: Path) -> Mapping[str, str]:
-    """An environment in which nothing points back to the checkout."""
+    """An environment in which nothing points back to the checkout. What is built is compiled without optimization: it only has to be right."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PYTHON", "SIPSENSOR_", "VIRTUAL_ENV"))
     }
-    return {**kept, "HOME": str(folder), "COLUMNS": "200"}
+    return {**kept, "HOME": str(folder), "COLUMNS": "200", "CFLAGS": "-O0"}
 
 
 def run(command: Sequence[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
