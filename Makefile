@@ -10,6 +10,7 @@ SECONDS ?= 60
 FUZZ_CORPUS := $(if $(wildcard pcaps),$(CURDIR)/pcaps) $(SIPSENSOR_CAPTURES)
 PACKAGE := pyproject.toml setup.py .ci/environment .ci/build.txt
 PYTEST := $(BIN)/python -m pytest
+TERSE := --quiet --tb=short -p no:cacheprovider
 
 ##@ Using it
 
@@ -96,18 +97,22 @@ reference: build ## write the generated pages of docs/reference/ anew
 .PHONY: test
 test: setup-test ## all that CI runs
 	@$(MAKE) --no-print-directory lint types layers
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-lab test-rest
+	@$(MAKE) --no-print-directory -j4 --output-sync=target test-lab-a-g test-lab-h-z test-unit test-rest
 
-# The lab mostly waits for tools and packets; the rest has the processor meanwhile.
-.PHONY: test-lab
-test-lab: $(VENV)/.dev build
-	@$(PYTEST) -p no:cacheprovider -m "not slow and lab"
+# The lab, by the first letters of its files, and many unit tests mostly wait: for tools, packets, seconds. The rest has the processor meanwhile.
+.PHONY: test-lab-a-g test-lab-h-z
+test-lab-a-g test-lab-h-z: test-lab-%: $(VENV)/.dev build
+	@$(PYTEST) $(TERSE) -m "not slow" tests/lab/test_[$*]*.py
+
+.PHONY: test-unit
+test-unit: $(VENV)/.dev build
+	@$(PYTEST) $(TERSE) -m "not slow" tests/unit
+	@$(MAKE) --no-print-directory -j1 lowest
 
 .PHONY: test-rest
 test-rest: $(VENV)/.dev build
-	@$(MAKE) --no-print-directory -j1 lowest
 	@$(MAKE) --no-print-directory -j1 fuzz SECONDS=60
-	@$(PYTEST) -m "not slow and not lab"
+	@$(PYTEST) $(TERSE) -m "not slow and not lab" --ignore=tests/unit
 
 .PHONY: test-all
 test-all: setup-test ## everything, the long parts included
