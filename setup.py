@@ -24,16 +24,16 @@ ROOT = Path(__file__).resolve().parent
 SANITIZE = os.environ.get("SIPSENSOR_SANITIZE") == "1"
 COVERAGE = os.environ.get("SIPSENSOR_COVERAGE") == "1"
 
+# An optimization that CFLAGS names is whose who builds, as everywhere. -O3 was no faster, and takes half as long again to compile.
+OPTIMIZE = [] if "-O" in os.environ.get("CFLAGS", "") else ["-O1" if SANITIZE else "-O2"]
 # Packet bytes are read through pointers of several types: strict aliasing would let the compiler reorder such reads.
-# An optimization that CFLAGS names is whose who builds, as everywhere.
-OPTIMIZE = [] if "-O" in os.environ.get("CFLAGS", "") else ["-O3"]
 COMPILE = [*OPTIMIZE, "-fno-strict-aliasing"]
 if (SANITIZE or COVERAGE) and (ROOT / ".git").exists():
     sys.exit("setup.py: this flavour is built in a copy of the tree: make fuzz, make coverage")
 LINK: list[str] = []
 MACROS: list[tuple[str, str | None]] = []
 if SANITIZE:
-    COMPILE = ["-O1", "-g", "-fno-strict-aliasing", "-fno-omit-frame-pointer"]
+    COMPILE += ["-g1", "-fno-omit-frame-pointer"]
     # Python is built with -fwrapv, which would make overflows of signed numbers lawful, and no finding.
     COMPILE += ["-fno-wrapv", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     LINK += ["-fsanitize=address,undefined"]
@@ -82,6 +82,7 @@ class BuildExtensions(build_ext):
                     # Python modules were written for a None that raises.
                     "nonecheck": suffix == ".py",
                 },
+                nthreads=os.cpu_count() or 1,
                 quiet=True,
             )
         by_name = {extension.name: extension for extension in generated}

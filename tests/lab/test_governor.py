@@ -17,8 +17,8 @@ from tests.lab.traffic.watch import child, processor_seconds, publish, samples
 
 SECONDS = 6.0
 SHARE = 0.5
-RATE = 8000
-"""Packets a second. Judging each, with an event about it, takes more than a core."""
+RATE = 20_000
+"""Packets a second. To judge each, with an event about it, would take far more than the share, also of a generator that gets half a core."""
 CALM = 6.0
 """Seconds after the flood within which strangers are let in as ever: a second for each level."""
 QUEUE = f"[queue]\nstranger_rate = 1000000\nlength = 65536\ngovernor = {SHARE}\n"

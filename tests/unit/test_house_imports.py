@@ -110,21 +110,39 @@ def test_what_is_allowed_is_no_fault(file: str, line: str) -> None:
     assert layer_faults(PACKAGE / file, f"{line}\n") == []
 
 
+def third_parties(path: Path) -> list[str]:
+    """The modules that a file imports and that are neither Python's nor ours."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+        found += [name for name in names if name.split(".")[0] not in {*sys.stdlib_module_names, "sipsensor"}]
+    return found
+
+
 def test_below_the_engine_nothing_comes_from_a_third_party() -> None:
-    faults = []
-    for path in PACKAGE.rglob("*.py"):
-        if room_of(path) not in PURE:
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names = [node.module]
-            faults += [
-                f"{path.relative_to(REPOSITORY)}: {name}"
-                for name in names
-                if name.split(".")[0] not in {*sys.stdlib_module_names, "sipsensor"}
-            ]
+    faults = [
+        f"{path.relative_to(REPOSITORY)}: {name}"
+        for path in PACKAGE.rglob("*.py")
+        if room_of(path) in PURE
+        for name in third_parties(path)
+    ]
     assert not faults, "\n".join(faults)
+
+
+def test_the_lowest_versions_are_tried_with_all_that_imports_them() -> None:
+    said = re.search(
+        r"^LOWEST := \$\(addprefix tests/unit/,(.*)\)$", (REPOSITORY / "Makefile").read_text(), re.MULTILINE
+    )
+    assert said is not None
+    tried = [REPOSITORY / "tests" / "unit" / path for path in said[1].split()]
+    assert all(path.exists() for path in tried)
+    importing = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if third_parties(path)]
+    tests = [REPOSITORY / "tests" / "unit" / path.with_name(f"test_{path.name}") for path in importing]
+    left_out = [str(test) for test in tests if not any(test.is_relative_to(path) for path in tried)]
+    assert importing
+    assert not left_out, "\n".join(left_out)
 
 
 def test_rooms_import_compiled_modules_from_their_package() -> None:
