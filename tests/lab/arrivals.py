@@ -62,6 +62,12 @@ class Arrivals:
 
     def all(self) -> list[Arrived]:
         """Everything so far. Raises AssertionError when the kernel could not keep it all."""
+        lost = self._read()
+        assert lost == 0, f"{lost} packets came and were not counted"
+        return self._found
+
+    def _read(self) -> int:
+        """Note what waits. Returns how many packets found no room since it was asked last."""
         while True:
             try:
                 packet, end = self._socket.recvfrom(65535)
@@ -70,8 +76,7 @@ class Arrivals:
             if end[2] != _OUTGOING:
                 self._note(packet)
         _, lost = struct.unpack("II", self._socket.getsockopt(_PACKET, _STATISTICS, 8))
-        assert lost == 0, f"{lost} packets came and were not counted"
-        return self._found
+        return int(lost)
 
     def settled(self, quiet: float = 0.6) -> list[Arrived]:
         """Everything, once nothing came any more for so many seconds."""
@@ -83,8 +88,8 @@ class Arrivals:
         return self._found
 
     def forget(self) -> None:
-        """Count from here on."""
-        self.all()
+        """Count from here on. A flood before may have been more than there is room for."""
+        self._read()
         self._found.clear()
 
     def tries(self, account: str | None = None) -> list[Arrived]:
