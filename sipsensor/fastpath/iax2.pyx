@@ -16,7 +16,7 @@ from sipsensor.fastpath.names cimport ELEMENTS_KNOWN, F_DATAGRAM, FIRST_ELEMENT
 from sipsensor.fastpath.sip cimport (
     A_ELEMENT_DUPLICATE, A_ELEMENT_NUL, A_ELEMENT_UNKNOWN, A_ELEMENT_WIDTH, A_FRAME_COMPRESSED, A_FRAME_LATE_START, A_FRAME_UNKNOWN,
     CON_FRAME, CON_FRAME_MALFORMED, CON_MEDIA_FRAME, CON_OTHER, LINES_MAX, MAL_ELEMENT_BOUNDARY, MAL_ELEMENT_OVERRUN, MAL_FRAME_SHORT,
-    MAL_TOO_MANY_ELEMENTS, MAL_TRUNK_BOUNDARY,
+    MAL_TOO_MANY_ELEMENTS, MAL_TRUNK_BOUNDARY, FrameHead, Header,
 )
 
 from sipsensor.fastpath.names import ELEMENTS as _ELEMENTS
@@ -72,7 +72,7 @@ cdef int64_t _subclass(int byte) noexcept nogil:
     return <int64_t> 1 << (byte & 0x3F) if byte & 0x80 else byte
 
 
-cdef int _what(Frame *frame) noexcept nogil:
+cdef int _what(FrameHead *frame) noexcept nogil:
     if frame.type == TYPE_IAX:
         return <int> frame.subclass if 0 < frame.subclass <= W_LAST else W_OTHER
     if frame.type == 0 or frame.type > TYPE_LAST:
@@ -122,7 +122,7 @@ cdef void _elements(Cursor c, Head *h) noexcept nogil:
 
 
 cdef void _full(Cursor c, Head *h) noexcept nogil:
-    cdef Frame *frame = &h.frame
+    cdef FrameHead *frame = &h.frame
     h.content = CON_FRAME
     h.fields[F_DATAGRAM].start, h.fields[F_DATAGRAM].end = 0, c.size
     frame.source_call = <uint16_t> (be16(c, 0) & 0x7FFF)
@@ -168,7 +168,7 @@ cdef void _trunk(Cursor c, Head *h) noexcept nogil:
     while i < c.size:
         first = i
         i = next_entry(c, i, &call)
-        if first == TRUNK_ENTRIES:
+        if first == TRUNK_ENTRIES and i <= c.size:
             h.frame.source_call = <uint16_t> call
     if i > c.size:
         _malformed(h, MAL_TRUNK_BOUNDARY, first)

@@ -37,7 +37,7 @@ cdef struct Header:
     int16_t number              # of the closed list, or -1
 
 # Behind the addresses of a frame of IAX2 (RFC 5456 8.1).
-cdef struct Frame:
+cdef struct FrameHead:
     uint16_t source_call
     uint16_t destination_call
     uint32_t timestamp          # of a mini frame its lower half; ms since the start of the call
@@ -62,7 +62,7 @@ cdef struct Head:
     int16_t first[HEADERS_MAX]  # index into lines of a header's first occurrence, or -1
     uint8_t seen[HEADERS_MAX]   # how many lines it has, at most 255
     Span fields[F_COUNT]
-    Frame frame                 # of CON_MEDIA_FRAME, CON_FRAME and CON_FRAME_MALFORMED alone
+    FrameHead frame             # of CON_MEDIA_FRAME, CON_FRAME and CON_FRAME_MALFORMED alone
     Header *lines               # room for LINES_MAX, given by whoever owns the head
 
 cdef inline void forget(Head *h) noexcept nogil:
