@@ -108,13 +108,13 @@ test-lab-a-g test-lab-h-z: test-lab-%: $(VENV)/.dev build
 
 .PHONY: test-unit
 test-unit: $(VENV)/.dev build
-	@$(PYTEST) $(TERSE) -m "not slow" tests/unit
+	@$(PYTEST) $(TERSE) -m "not slow" tests/unit tests/packaging
 	@$(MAKE) --no-print-directory -j1 lowest
 
 .PHONY: test-rest
 test-rest: $(VENV)/.dev build
 	@CFLAGS=-O0 $(MAKE) --no-print-directory -j1 fuzz SECONDS=60
-	@$(PYTEST) $(TERSE) -m "not slow and not lab" --ignore=tests/unit
+	@$(PYTEST) $(TERSE) -m "not slow and not lab" --ignore=tests/unit --ignore=tests/packaging
 
 .PHONY: test-all
 test-all: setup-test ## everything, the long parts included

@@ -44,7 +44,7 @@ class Keeper:
     """Seconds between two looks at the rules."""
     HEAR = 0.2
     """Seconds between two looks at what the sensor tells: what was not heard and written is lost with a machine that falls."""
-    COUNT = 4
+    COUNT = 8
     """Looks between two readings of the rules' counters: each runs a tool for each IP version."""
     ROUTES = 10
     """Looks between two look-ups of the routes, where nothing calls for one sooner."""
@@ -158,11 +158,11 @@ class Keeper:
         if self.settings.network.placement is Placement.HOST:
             return
         with suppress(ConfigError):  # no route at the moment: what was known stays
-            numbers = inside_interfaces(self.settings.network.inside, self.settings.network.protected)[:INSIDE_MOST]
+            plan = kernel_plan(self.settings, self.keeping.trusted)
+            numbers = inside_interfaces(plan.inside, ())[:INSIDE_MOST]
             for place, number in enumerate(numbers):
                 self.page.numbers[Number.INSIDE + place] = number
             self.page[Number.INSIDE_COUNT] = len(numbers)
-            plan = kernel_plan(self.settings, self.keeping.trusted)
             if plan != self._plan:
                 self._change(plan)
                 self.say(f"the kernel rules follow the interfaces: {', '.join(plan.inside)}")

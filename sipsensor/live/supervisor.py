@@ -25,13 +25,13 @@ from sipsensor.sources.nfqueue import state
 TICK = 0.2
 """Seconds between two looks."""
 STANDSTILL = 10
-"""Looks without progress of a pump, which goes round its loop ten times a second at least, after which it hangs: 2 s (DESIGN 2).
+"""Looks without progress of a pump, which goes round its loop five times a second at least, after which it hangs: 2 s (DESIGN 2).
 
 Looks are counted and not seconds: after a pause of the whole machine everybody gets them anew.
 """
 KEEPER_STANDSTILL = 300
 """Looks without a look of the keeper's: its tools may take their time, but each of them is ended after ten seconds."""
-LOSSES = 3
+LOSSES = 5
 """Looks between two readings of what the kernel dropped."""
 KEEPER_STALE = 50
 """Looks without one of the keeper's after which what he saw last is no longer claimed."""

@@ -84,6 +84,6 @@ class Pump:
     def run(self) -> None:
         """Serve until ``stop``, and then until the queue is empty. Raises OSError when the descriptor fails."""
     def stop(self) -> None:
-        """Make ``run`` return within 100 ms, once nothing is waiting. May be called from any thread and more than once."""
+        """Make ``run`` return within 200 ms, once nothing is waiting. May be called from any thread and more than once."""
     def feed(self, datagram: bytes) -> None:
         """Serve one datagram as if it had been received: what was read before ``run``."""

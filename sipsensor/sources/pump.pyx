@@ -6,7 +6,7 @@ goes wrong in between. What is there is taken at once (nothing is waited for), a
 where this pump goes first. A run is read without the GIL, examined and judged packet by packet under one hold of the GIL and the engine's
 lock, and answered without the GIL: one message may say the commoner verdict of a run, which is why it is answered before the next begins. Nothing
 here decides: `judge` says the verdict, `shed` says it of what the governor does not admit, `failed` where one of them raised. Limits: those of
-`queued`; a wake-up at least every 100 ms.
+`queued`; a wake-up at least every 200 ms.
 
 Two pumps share an engine. The first of them (the trusted) announces its packets before it asks for the interpreter and the engine's lock, and
 the other ends its run with the packet at hand, answers it, and steps back until they are answered. What a pump does is written into numbers that outlive its process (`live.page`).
@@ -34,7 +34,7 @@ from sipsensor.sources.queued cimport (
 
 cdef enum:
     LINK_RAW = 12           # DLT_RAW: an IP packet and nothing before it
-    WAKE = 100              # ms
+    WAKE = 200              # ms
     UDP = 17
     SAMPLED = 8             # one of so many judged packets is timed: asking for the thread's time is a system call
     YIELD = 8               # packets after which the pump that goes second gives way
