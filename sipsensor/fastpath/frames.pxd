@@ -6,7 +6,8 @@ cdef class Frame:
     cdef Examined _examined
     cdef readonly int what, source_call, destination_call, oseqno, iseqno, type
     cdef readonly bint repeated
-    cdef readonly int64_t timestamp, subclass
+    cdef readonly int64_t timestamp
+    cdef readonly uint64_t subclass
 
     cpdef int64_t number(self, int element) noexcept
     cpdef list calls(self)

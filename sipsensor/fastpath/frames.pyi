@@ -16,7 +16,7 @@ class Frame:
     type: int
     """The frame type of a full frame, 1 to 12 where it is one of the list; else 0."""
     subclass: int
-    """With the C bit taken out: up to 2**63; -1 for the byte 0xFF."""
+    """With the C bit taken out: up to 2**63; 2**64 - 1 for the byte 0xFF."""
     timestamp: int
     """ms since the call's start; of a mini frame the lower 16 bits."""
     repeated: bool

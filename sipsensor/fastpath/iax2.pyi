@@ -1,6 +1,7 @@
 """One pass over a frame of IAX2. Compiled; ``examine`` calls it.
 
-What a frame is of a kind: the subclass of a frame of type IAX, 1 to 40 (RFC 5456 8.2), 0 for one that the list does not have, or one of these.
+What a frame is of a kind: the subclass of a frame of type IAX, 1 to 40 (RFC 5456 8.2), 0 for one that the list does not have, or
+one of these.
 """
 
 WHAT_VOICE: int

@@ -7,7 +7,7 @@ IAX2 has no magic bytes, so that the port is all that says what this is; whether
 a frame that cannot be read is encrypted, only those know who saw the call begin. Work is linear in the payload.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from sipsensor.fastpath.cursor cimport Cursor, at, be16, be32, find
@@ -65,11 +65,11 @@ cdef void _malformed(Head *h, int why, uint32_t where) noexcept nogil:
     h.content, h.malformation, h.malformed_at = CON_FRAME_MALFORMED, <uint8_t> why, where
 
 
-cdef int64_t _subclass(int byte) noexcept nogil:
-    """RFC 5456 8.1.1: with the C bit a power of two. 0xFF is -1 (Asterisk)."""
+cdef uint64_t _subclass(int byte) noexcept nogil:
+    """RFC 5456 8.1.1: with the C bit a power of two. 0xFF is -1 to Asterisk."""
     if byte == 0xFF:
-        return -1
-    return <int64_t> 1 << (byte & 0x3F) if byte & 0x80 else byte
+        return <uint64_t> -1
+    return <uint64_t> 1 << (byte & 0x3F) if byte & 0x80 else <uint64_t> byte
 
 
 cdef int _what(FrameHead *frame) noexcept nogil:

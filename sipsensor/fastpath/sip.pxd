@@ -45,7 +45,7 @@ cdef struct FrameHead:
     uint8_t iseqno
     uint8_t type
     uint8_t repeated            # the R bit
-    int64_t subclass            # with the C bit already taken out; -1 for 0xFF
+    uint64_t subclass           # with the C bit already taken out; all bits for 0xFF
 
 cdef struct Head:
     uint8_t content

@@ -56,7 +56,9 @@ def test_a_view_never_raises(payload: bytes) -> None:
     examined = examine(payload, sport=iax2.PORT, dport=40_000)
     view = parse(examined)
     if isinstance(view, IaxFrame):
-        assert view.account == ((view.get("username") or b"").partition(b"\0")[0] if view.get("username") is not None else None)
+        assert view.account == (
+            (view.get("username") or b"").partition(b"\0")[0] if view.get("username") is not None else None
+        )
         assert isinstance((view.called, view.token, view.type_name, view.subclass_name, view.has_credentials), tuple)
         assert all(-1 <= view.number(name) < 2**63 for name in ELEMENTS)
     for field in FIELDS.values():

@@ -92,7 +92,7 @@ def _full(data: bytes) -> Reading:
     if len(data) < 12:
         return Reading(CONTENT_FRAME_MALFORMED, "frame-short", (source, 0, 0, 0, 0, 0, 0, 0), calls=(source,))
     destination, time, oseqno, iseqno, kind, byte = struct.unpack_from(">HIBBBB", data, 2)
-    subclass = byte if byte < 0x80 else -1 if byte == 0xFF else 1 << (byte & 0x3F)
+    subclass = byte if byte < 0x80 else 2**64 - 1 if byte == 0xFF else 1 << (byte & 0x3F)
     header = (source, destination & 0x7FFF, time, oseqno, iseqno, kind, subclass, destination >> 15)
     if kind != 6:
         what = 41 if kind in {2, 3} else 42 if 1 <= kind <= 12 else 43

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from typing import Any
 
 from sipsensor.fastpath.names import ELEMENTS
 from sipsensor.protocols.iax2.words import subclass_number
@@ -52,11 +53,15 @@ def trunk(entries: Iterable[tuple[int, bytes]], timestamp: int = 20, *, times: b
     """A meta frame with the media of several calls; ``times``: each with a time of its own."""
     data = struct.pack(">HBBI", 0, 1, times, timestamp)
     for call, media in entries:
-        data += struct.pack(">HHH", len(media), call, timestamp) if times else struct.pack(">HH", call, len(media))
+        data += (
+            struct.pack(">HHH", len(media), call, timestamp & 0xFFFF) if times else struct.pack(">HH", call, len(media))
+        )
         data += media
     return data
 
 
-def registers(username: str = "office", **header: int) -> bytes:
+def registers(username: str = "office", **header: Any) -> bytes:
     """The first frame of a registration, which asks for a call token."""
-    return full("REGREQ", [element("username", username), element("refresh", b"\0\x3c"), element("call-token")], **header)  # type: ignore[arg-type]
+    return full(
+        "REGREQ", [element("username", username), element("refresh", b"\0\x3c"), element("call-token")], **header
+    )

@@ -7,7 +7,7 @@ from sipsensor.fastpath.examined cimport Examined
 from sipsensor.fastpath.frames cimport Frame
 from sipsensor.protocols.base cimport View
 
-cdef int _IAX, _USERNAME, _CALLED, _TOKEN
+cdef int _IAX, _USERNAME, _CALLED, _TOKEN, _MALFORMED
 
 
 @cython.final
@@ -19,4 +19,5 @@ cdef class IaxFrame(View):
     cdef object _text(self, int field)
 
 
+@cython.locals(frame=Frame)
 cpdef View parse(Examined examined)

@@ -11,11 +11,11 @@ _IAX = TYPES.index("IAX")
 _MALFORMATION_NAMES = {number: name for name, number in names.MALFORMATIONS.items()}
 _USERNAME, _CALLED, _TOKEN = (names.FIELDS[f"ie.{name}"] for name in ("username", "called-number", "call-token"))
 _CREDENTIALS = tuple(names.FIELDS[f"ie.{name}"] for name in ("md5-result", "rsa-result", "password"))
-_FRAMES = (examine.CONTENT_FRAME, examine.CONTENT_MEDIA_FRAME)
+_MALFORMED = examine.CONTENT_FRAME_MALFORMED
 
 
 class IaxFrame(View):
-    """A full, mini or meta frame. Text properties are what Asterisk makes of the element: the last of several, up to its first zero byte."""
+    """A full, mini or meta frame. Text is what Asterisk makes of the element: the last of several, up to its first zero byte."""
 
     __slots__ = ("frame",)
 
@@ -71,8 +71,9 @@ class IaxFrame(View):
 
 def parse(examined: examine.Examined) -> IaxFrame | Malformed | None:
     """The view, a malformed frame, or None when this is no IAX2. Never raises on input."""
-    if examined.content in _FRAMES:
-        return IaxFrame(examined, frames.frame_of(examined))
-    if examined.content == examine.CONTENT_FRAME_MALFORMED:
+    frame = frames.frame_of(examined)
+    if frame is None:
+        return None
+    if examined.content == _MALFORMED:
         return Malformed(examined, AppProtocol.IAX2, _MALFORMATION_NAMES[examined.malformation], examined.malformed_at)
-    return None
+    return IaxFrame(examined, frame)

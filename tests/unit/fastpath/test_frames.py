@@ -13,15 +13,27 @@ CALL = 77
 
 
 def header(payload: bytes, *, back: bool = False, sport: int = 40_000) -> Frame:
-    ends = {"src": PBX, "dst": STRANGER, "sport": iax2.PORT, "dport": sport} if back else {"sport": sport, "dport": iax2.PORT}
-    frame = frame_of(PLAIN.examine_raw(datagram(payload, **ends), LINK_RAW, 0))  # type: ignore[arg-type]
+    ends = (
+        {"src": PBX, "dst": STRANGER, "sport": iax2.PORT, "dport": sport}
+        if back
+        else {"sport": sport, "dport": iax2.PORT}
+    )
+    frame = frame_of(PLAIN.examine_raw(datagram(payload, **ends), LINK_RAW, 0))
     assert frame is not None
     return frame
 
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(b"\0\x3c", 60), (b"\xff", 255), (b"\1\2\3\4", 0x01020304), (b"\x7f" + b"\xff" * 7, 2**63 - 1), (b"\x80" + bytes(7), -1), (b"", -1), (bytes(9), -1)],
+    [
+        (b"\0\x3c", 60),
+        (b"\xff", 255),
+        (b"\1\2\3\4", 0x01020304),
+        (b"\x7f" + b"\xff" * 7, 2**63 - 1),
+        (b"\x80" + bytes(7), -1),
+        (b"", -1),
+        (bytes(9), -1),
+    ],
 )
 def test_an_element_as_a_number(value: bytes, number: int) -> None:
     assert header(full("REGACK", [element("refresh", value)])).number(ELEMENTS["refresh"]) == number

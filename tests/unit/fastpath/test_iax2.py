@@ -62,7 +62,9 @@ def test_a_full_frame() -> None:
 
 
 def test_the_header_to_its_last_bit() -> None:
-    frame = header(full("ACK", source=0x7FFF, destination=0x7FFE, timestamp=2**32 - 1, oseqno=255, iseqno=254, repeated=True))
+    frame = header(
+        full("ACK", source=0x7FFF, destination=0x7FFE, timestamp=2**32 - 1, oseqno=255, iseqno=254, repeated=True)
+    )
     assert (frame.source_call, frame.destination_call, frame.timestamp) == (0x7FFF, 0x7FFE, 2**32 - 1)
     assert (frame.oseqno, frame.iseqno, frame.repeated) == (255, 254, True)
 
@@ -72,7 +74,9 @@ def test_nmaps_poke_is_a_frame() -> None:
     assert (frame.source_call, frame.timestamp, frame.what) == (0, 0, subclass_number("POKE"))
 
 
-@pytest.mark.parametrize(("kind", "what"), [(2, WHAT_VOICE), (3, WHAT_VOICE), *((n, WHAT_SIGNAL) for n in (1, 4, 5, 7, 8, 9, 10, 11, 12))])
+@pytest.mark.parametrize(
+    ("kind", "what"), [(2, WHAT_VOICE), (3, WHAT_VOICE), *((n, WHAT_SIGNAL) for n in (1, 4, 5, 7, 8, 9, 10, 11, 12))]
+)
 def test_frames_of_other_types_hold_no_elements(kind: int, what: int) -> None:
     examined = read(full(4, [b"\x06\xff\x00"], kind=kind, destination=9))
     assert examined.content == CONTENT_FRAME
@@ -86,7 +90,20 @@ def test_a_frame_of_no_type_leaves_its_call_numbers(kind: int) -> None:
     assert (frame.what, frame.source_call, frame.destination_call) == (WHAT_CLOSED, 12, 13)
 
 
-@pytest.mark.parametrize(("byte", "subclass"), [(0x80, 1), (0x82, 4), (0x85, 32), (0x9F, 2**31), (0xA0, 2**32), (0xFE, 2**62), (0xFF, -1), (0x7F, 127)])
+@pytest.mark.parametrize(
+    ("byte", "subclass"),
+    [
+        (0x80, 1),
+        (0x82, 4),
+        (0x85, 32),
+        (0x9F, 2**31),
+        (0xA0, 2**32),
+        (0xBF, 2**63),
+        (0xFE, 2**62),
+        (0xFF, 2**64 - 1),
+        (0x7F, 127),
+    ],
+)
 def test_a_compressed_subclass_is_a_power_of_two(byte: int, subclass: int) -> None:
     assert header(full(byte, kind=iax2.VOICE)).subclass == subclass
 
@@ -113,7 +130,9 @@ def test_every_element_is_a_field_of_its_name() -> None:
 
 
 def test_the_last_of_equal_elements_counts_and_all_are_seen() -> None:
-    examined = read(full("NEW", [element("username", "first"), element("called-number", "1"), element("username", "last")]))
+    examined = read(
+        full("NEW", [element("username", "first"), element("called-number", "1"), element("username", "last")])
+    )
     assert examined.raw(FIELDS["ie.username"]) == b"last"
     assert examined.values(FIELDS["ie.username"]) == [b"first", b"last"]
     assert odd(examined) == {"element-duplicate"}
@@ -146,7 +165,9 @@ def test_a_number_of_another_width_is_not_taken(value: bytes) -> None:
     assert odd(read(full("NEW", [element("version", value)]))) == {"element-width"}
 
 
-@pytest.mark.parametrize(("timestamp", "late"), [(0, False), (86_400_000, False), (86_400_001, True), (1_795_000_000, True)])
+@pytest.mark.parametrize(
+    ("timestamp", "late"), [(0, False), (86_400_000, False), (86_400_001, True), (1_795_000_000, True)]
+)
 def test_a_first_frame_is_of_a_call_that_just_began(timestamp: int, late: bool) -> None:  # noqa: FBT001
     assert ("frame-late-start" in odd(read(registers(timestamp=timestamp)))) is late
     assert not odd(read(full("PING", timestamp=timestamp, destination=4)))
@@ -154,7 +175,9 @@ def test_a_first_frame_is_of_a_call_that_just_began(timestamp: int, late: bool) 
 
 @pytest.mark.parametrize("beyond", [1, 2, 200])
 def test_an_element_beyond_the_end_takes_the_frame_with_it(beyond: int) -> None:
-    examined = read(full("NEW", [element("version", b"\0\2"), element("username", "office", length=6 + beyond)], source=99))
+    examined = read(
+        full("NEW", [element("version", b"\0\2"), element("username", "office", length=6 + beyond)], source=99)
+    )
     assert why(examined) == "element-overrun"
     assert examined.malformed_at == 12 + 4
     assert header(full("NEW", [element("username", "x", length=9)], source=99)).source_call == 99
@@ -204,7 +227,9 @@ def test_a_trunk_without_a_call_is_one() -> None:
     assert why(read(trunk([])[:7])) == "frame-short"
 
 
-@pytest.mark.parametrize("payload", [b"", b"\x80", b"\x80\0\0", b"\0\0\0", struct.pack(">HBB", 0, 2, 0) + bytes(20), bytes(64)])
+@pytest.mark.parametrize(
+    "payload", [b"", b"\x80", b"\x80\0\0", b"\0\0\0", struct.pack(">HBB", 0, 2, 0) + bytes(20), bytes(64)]
+)
 def test_what_has_no_shape_of_a_frame(payload: bytes) -> None:
     examined = read(payload)
     assert examined.content == CONTENT_OTHER

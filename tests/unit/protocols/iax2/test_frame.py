@@ -34,7 +34,9 @@ def test_what_answers_a_challenge(name: str) -> None:
 
 
 def test_text_as_asterisk_reads_it() -> None:
-    frame = view(full("NEW", [element("username", b"a"), element("username", b"office\0x"), element("called-number", b"100\0")]))
+    frame = view(
+        full("NEW", [element("username", b"a"), element("username", b"office\0x"), element("called-number", b"100\0")])
+    )
     assert (frame.account, frame.called) == (b"office", b"100")
 
 
@@ -44,10 +46,24 @@ def test_an_answer() -> None:
 
 def test_media_has_no_words() -> None:
     frame = view(mini(9))
-    assert (frame.what, frame.type_name, frame.subclass_name, frame.account, frame.token) == (WHAT_MINI, "", "", None, None)
+    assert (frame.what, frame.type_name, frame.subclass_name, frame.account, frame.token) == (
+        WHAT_MINI,
+        "",
+        "",
+        None,
+        None,
+    )
 
 
-@pytest.mark.parametrize(("payload", "words"), [(full(4, kind=4), ("control", "")), (full(77), ("IAX", "other")), (full(0xFF), ("IAX", "other")), (full(1, kind=99), ("", ""))])
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        (full(4, kind=4), ("control", "")),
+        (full(77), ("IAX", "other")),
+        (full(0xFF), ("IAX", "other")),
+        (full(1, kind=99), ("", "")),
+    ],
+)
 def test_words_for_what_is_rare(payload: bytes, words: tuple[str, str]) -> None:
     frame = view(payload)
     assert (frame.type_name, frame.subclass_name) == words

@@ -5,7 +5,17 @@ from sipsensor.protocols.iax2.words import ANSWERS, SUBCLASSES, TYPES, subclass_
 
 @pytest.mark.parametrize(
     ("name", "number"),
-    [("NEW", 1), ("ACK", 4), ("hangup", 5), ("REGREQ", 13), ("REGREL", 17), ("POKE", 30), ("UNSUPPORT", 33), ("FWDOWNL", 36), ("CALLTOKEN", 40)],
+    [
+        ("NEW", 1),
+        ("ACK", 4),
+        ("hangup", 5),
+        ("REGREQ", 13),
+        ("REGREL", 17),
+        ("POKE", 30),
+        ("UNSUPPORT", 33),
+        ("FWDOWNL", 36),
+        ("CALLTOKEN", 40),
+    ],
 )
 def test_subclasses_have_their_numbers(name: str, number: int) -> None:
     assert subclass_number(name) == number
