@@ -289,6 +289,7 @@ class Replay:
         """Add what the engine counted, before it goes."""
         summary, counters = self.summary, self._engine.counters
         summary.sip_messages += counters.sip_messages
+        summary.iax2_frames += counters.iax2_frames
         summary.malformed += counters.malformed
         summary.errors += counters.errors
         summary.dropped += counters.dropped

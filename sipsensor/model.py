@@ -191,6 +191,7 @@ class Observation:
         "grant",
         "harmless",
         "has_credentials",
+        "in_call",
         "kind",
         "known",
         "message",
@@ -305,6 +306,8 @@ class Observation:
         """The ledger lets this one try: no budget is charged."""
         self.spared = False
         """Limits and cuts are not for it, because the operator says so."""
+        self.in_call = False
+        """A frame of IAX2: it is of a call that is known, all of it."""
         self.connected = False
         """It came on a TCP connection whose handshake was finished: he receives where he says he is."""
         self.request: Any = None

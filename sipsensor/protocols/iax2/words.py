@@ -23,6 +23,14 @@ ANSWERS = frozenset(
 )  # fmt: skip
 """What is only ever sent because the other end asked for something."""
 
+NAMING = tuple(SUBCLASSES.index(name) for name in ("NEW", "REGREQ", "REGREL"))
+"""What names an account first."""
+TRYING = tuple(SUBCLASSES.index(name) for name in ("REGREQ", "REGREL", "AUTHREP"))
+"""What may carry credentials."""
+TAKING = tuple(SUBCLASSES.index(name) for name in ("REGACK", "ACCEPT"))
+REFUSING = tuple(SUBCLASSES.index(name) for name in ("REGREJ", "REJECT"))
+"""How the other end ends what was asked for."""
+
 
 def subclass_number(name: str) -> int:
     """The number of a subclass of type IAX. Raises ValueError for a name that is none."""
