@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sipsensor.fastpath import examine, iax2, names
 from sipsensor.model import KIND_WHATS, KINDS, WHAT_MALFORMED, WHAT_STATUS, AppProtocol, Reason
-from sipsensor.protocols.iax2.words import SUBCLASSES
+from sipsensor.protocols.iax2.words import subclass_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 _TCP, _NONE = 6, examine.CONTENT_NONE
 _MALFORMED = WHAT_MALFORMED
+_SHOWN = tuple(
+    (subclass_number(name), name)
+    for name in (
+        "NEW", "ACCEPT", "REJECT", "AUTHREQ", "AUTHREP", "HANGUP", "REGREQ", "REGAUTH", "REGACK", "REGREJ", "REGREL", "POKE", "INVAL",
+        "CALLTOKEN", "FWDOWNL",
+    )
+)  # fmt: skip
 _MEDIA = (iax2.WHAT_VOICE, iax2.WHAT_MINI, iax2.WHAT_VIDEO_MINI, iax2.WHAT_TRUNK)
 
 
@@ -93,18 +100,19 @@ class Counters:
 
     def by_what(self) -> Iterator[tuple[str, str, int]]:
         """Messages by protocol and method: of SIP those of the closed list, then "other", and classes of status codes ("1xx" …); of IAX2
-        the subclasses of its signalling, "media", and "other" for all else. All directions and standings together.
+        those subclasses that say what goes on, "media", and "other" for all else. All directions and standings together.
         """
         sip, frames = self._whats(AppProtocol.SIP), self._whats(AppProtocol.IAX2)
         for number, method in enumerate((*names.METHODS, b"other")):
             yield "sip", method.decode(), sip[number]
         for status in range(1, 8):
             yield "sip", f"{status}xx", sip[WHAT_STATUS + status]
-        for number, name in enumerate(SUBCLASSES[1:], 1):
+        for number, name in _SHOWN:
             yield "iax2", name, frames[number]
         media = sum([frames[what] for what in _MEDIA])
         yield "iax2", "media", media
-        yield "iax2", "other", sum(frames[:_MALFORMED]) - sum(frames[1 : len(SUBCLASSES)]) - media
+        shown = sum([frames[number] for number, _ in _SHOWN])
+        yield "iax2", "other", sum(frames[:_MALFORMED]) - shown - media
 
     def _whats(self, protocol: AppProtocol) -> list[int]:
         """How many of each what, all directions and standings together."""

@@ -309,7 +309,9 @@ class Observation:
         self.in_call = False
         """A frame of IAX2: it is of a call that is known, all of it."""
         self.connected = False
-        """It came on a TCP connection whose handshake was finished: he receives where he says he is."""
+        """He receives where he says he is: it came on a TCP connection whose handshake was finished, or with a call token that went to
+        him.
+        """
         self.request: Any = None
         """In an answer of the PBX: the request that it answers, as it was remembered."""
         self.grant: Grant | None = None

@@ -33,6 +33,8 @@ CALL_SECONDS = 3600
 """How long a call is known in which nothing is said."""
 REPEAT_SECONDS = 60
 """How long a frame is known when it comes again: the first repetition comes after a second, and each waits longer than the one before."""
+SPOKEN_SECONDS = 60
+"""How long after its last media to an end the PBX is taken to be in a call with it."""
 REFRESH_DEFAULT = 60
 """Seconds that a registration lasts where its answer names none (RFC 5456 6.1.2)."""
 
@@ -52,6 +54,7 @@ _REFRESH, _CAUSE = names.ELEMENTS["refresh"], names.ELEMENTS["cause-code"]
 _OF_HIM = frozenset((-1, 21, 29, 50))
 """Cause codes of a REJECT that are about who asks, not about whom he asks for: none, call rejected, facility rejected, not subscribed."""
 _MEDIA = (iax2.WHAT_MINI, iax2.WHAT_VIDEO_MINI, iax2.WHAT_TRUNK)
+_SPEAKING = (*_MEDIA, iax2.WHAT_VOICE)
 _TRUNK = iax2.WHAT_TRUNK
 _PROVEN, _TRUSTED, _PROOF_OWN = int(Standing.PROVEN), int(Standing.TRUSTED), int(Proof.OWN)
 _PENDING, _ACCEPTED, _REFUSED = int(Outcome.PENDING), int(Outcome.ACCEPTED), int(Outcome.REFUSED)
@@ -75,6 +78,7 @@ class Calls:
         self.tokens = tables.Records(capacity, 1)
         self.waiting = tables.Records(capacity, REQUEST_WIDTH)
         self.seen = tables.SeenTable(capacity, REPEAT_SECONDS)
+        self.spoken = tables.Records(max(8, capacity // 8), 1)
 
     def track(self, observation: Observation, view: View, examined: examine.Examined, end: End) -> None:
         """What is known of this frame."""
@@ -90,7 +94,7 @@ class Calls:
         """A frame of somebody outside."""
         frame, ts, what = view.frame, observation.ts, observation.what
         key = frame.call_key(_IN, frame.source_call)
-        observation.in_call = self._is_known(view, key, ts)
+        observation.in_call = self._is_known(view, key, ts) or (what in _SPEAKING and self.spoken.holds(end.port, ts))
         if what not in _ASKING:
             return
         observation.transaction = key
@@ -123,6 +127,8 @@ class Calls:
                 self._own_key(frame.call_key(_OUT, frame.source_call)), ts, ts + BEGUN_SECONDS * NANOSECONDS, 1
             )
             return
+        if what in _SPEAKING:
+            self._speaks(end, ts)
         if what in _MEDIA or not frame.destination_call:
             return
         key = frame.call_key(_OUT, frame.destination_call)
@@ -146,8 +152,15 @@ class Calls:
             "iax2_tokens": self.tokens,
             "iax2_requests": self.waiting,
             "iax2_frames": self.seen,
+            "iax2_spoken": self.spoken,
         }
         return [Table.of(name, table) for name, table in held.items()]
+
+    def _speaks(self, end: End, ts: int) -> None:
+        """The PBX sends media to that end: a call goes on, whoever saw it begin."""
+        place = self.spoken.find(end.port, ts)
+        if place < 0 or self.spoken.ends(place) - ts < SPOKEN_SECONDS * NANOSECONDS // 2:
+            self.spoken.put_one(end.port, ts, ts + SPOKEN_SECONDS * NANOSECONDS, 1)
 
     # --- what came
 
@@ -180,6 +193,7 @@ class Calls:
         proved = False
         if view.token:
             proved = self.tokens.holds(pair_key(view.examined.key(view.token), end.port), ts)
+            observation.connected = proved
             if proved and observation.standing < _PROVEN:
                 self.standings.prove(end.port, held_of(_PROVEN, 0, end), ts)
         if observation.what not in _OPENING:

@@ -499,6 +499,7 @@ def test_it_names_the_tables_of_all_its_rooms() -> None:
         "iax2_tokens",
         "iax2_requests",
         "iax2_frames",
+        "iax2_spoken",
         "ledger",
         "spared",
         "scores",
