@@ -69,16 +69,13 @@ def build_engine(  # noqa: PLR0913 - what a source needs differs, by name
     signatures = signatures or load_signatures(settings)
     detectors = build_detectors(settings, signatures)
     actions = actions_of(settings, rules_of(detectors))
-    examiner = examine.Examiner(
-        signatures.matcher, settings.network.sip_ports, os.urandom(16) if seed is None else seed
-    )
-    directions = Directions(
-        _networks("network.protected", settings.network.public, protected or settings.network.protected)
-    )
+    network, seed = settings.network, os.urandom(16) if seed is None else seed
+    examiner = examine.Examiner(signatures.matcher, network.sip_ports, seed, iax2_ports=network.iax2_ports)
+    directions = Directions(_networks("network.protected", network.public, protected or network.protected))
     on_stranger, on_trusted = settings.failure.on_error
     bans = settings.bans
     standings = Standings()
-    ends = Ends(_networks("network.proxies", settings.network.proxies))
+    ends = Ends(_networks("network.proxies", network.proxies))
     ladder = Ladder(
         bans.first, bans.factor, bans.longest, bans.memory, bans.probe, network=bans.network, grace=bans.grace
     )
@@ -289,6 +286,7 @@ class Replay:
         """Add what the engine counted, before it goes."""
         summary, counters = self.summary, self._engine.counters
         summary.sip_messages += counters.sip_messages
+        summary.iax2_frames += counters.iax2_frames
         summary.malformed += counters.malformed
         summary.errors += counters.errors
         summary.dropped += counters.dropped

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import examine, names
+from sipsensor.fastpath import examine, iax2, names
 from sipsensor.model import KIND_WHATS, KINDS, WHAT_MALFORMED, WHAT_STATUS, AppProtocol, Reason
+from sipsensor.protocols.iax2.words import subclass_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
 
 _TCP, _NONE = 6, examine.CONTENT_NONE
 _MALFORMED = WHAT_MALFORMED
+_SHOWN = tuple(
+    (subclass_number(name), name)
+    for name in (
+        "NEW", "ACCEPT", "REJECT", "AUTHREQ", "AUTHREP", "HANGUP", "REGREQ", "REGAUTH", "REGACK", "REGREJ", "REGREL", "POKE", "INVAL",
+        "CALLTOKEN", "FWDOWNL",
+    )
+)  # fmt: skip
+_MEDIA = (iax2.WHAT_VOICE, iax2.WHAT_MINI, iax2.WHAT_VIDEO_MINI, iax2.WHAT_TRUNK)
 
 
 class Counters:
@@ -78,15 +87,37 @@ class Counters:
     @property
     def sip_messages(self) -> int:
         """Messages that were parsed, malformed ones not among them."""
-        return sum(self.kinds[: len(self.kinds) // len(AppProtocol)]) - self.malformed
+        return sum(self._whats(AppProtocol.SIP)[:_MALFORMED])
 
-    def by_what(self, protocol: AppProtocol = AppProtocol.SIP) -> Iterator[tuple[str, int]]:
-        """Messages by method (closed list, then "other") and by status class ("1xx" …), all directions and standings together."""
+    @property
+    def iax2_frames(self) -> int:
+        """The same of IAX2: full frames, mini frames and trunks."""
+        return sum(self._whats(AppProtocol.IAX2)[:_MALFORMED])
+
+    def malformed_of(self, protocol: AppProtocol) -> int:
+        """Payloads that were meant for that protocol and cannot be parsed."""
+        return self._whats(protocol)[_MALFORMED]
+
+    def by_what(self) -> Iterator[tuple[str, str, int]]:
+        """Messages by protocol and method: of SIP those of the closed list, then "other", and classes of status codes ("1xx" …); of IAX2
+        those subclasses that say what goes on, "media", and "other" for all else. All directions and standings together.
+        """
+        sip, frames = self._whats(AppProtocol.SIP), self._whats(AppProtocol.IAX2)
+        for number, method in enumerate((*names.METHODS, b"other")):
+            yield "sip", method.decode(), sip[number]
+        for status in range(1, 8):
+            yield "sip", f"{status}xx", sip[WHAT_STATUS + status]
+        for number, name in _SHOWN:
+            yield "iax2", name, frames[number]
+        media = sum([frames[what] for what in _MEDIA])
+        yield "iax2", "media", media
+        shown = sum([frames[number] for number, _ in _SHOWN])
+        yield "iax2", "other", sum(frames[:_MALFORMED]) - shown - media
+
+    def _whats(self, protocol: AppProtocol) -> list[int]:
+        """How many of each what, all directions and standings together."""
         totals = [0] * KIND_WHATS
         share = len(self.kinds) // len(AppProtocol)
         for offset, count in enumerate(self.kinds[protocol * share : (protocol + 1) * share]):
             totals[offset % KIND_WHATS] += count
-        for number, method in enumerate((*names.METHODS, b"other")):
-            yield method.decode(), totals[number]
-        for status in range(1, 8):
-            yield f"{status}xx", totals[WHAT_STATUS + status]
+        return totals

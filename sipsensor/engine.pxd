@@ -11,7 +11,7 @@ from sipsensor.detect.kinds cimport KindTable
 from sipsensor.fastpath.examined cimport Examined
 from sipsensor.model cimport Alert, Decision, Observation
 from sipsensor.protocols.base cimport View
-from sipsensor.protocols.sip.message cimport parse
+from sipsensor.protocols.parsing cimport parse
 from sipsensor.reassembly.assembler cimport Assembler
 from sipsensor.track.tracker cimport Tracker
 

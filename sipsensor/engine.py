@@ -16,7 +16,7 @@ from sipsensor.decide.safety import Safety
 from sipsensor.decide.score import Scores
 from sipsensor.detect.kinds import KindTable
 from sipsensor.model import Action, Arrival, Decision, Direction, Mode, Reason, Verdict
-from sipsensor.protocols.sip import parse
+from sipsensor.protocols.parsing import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -14,7 +14,7 @@ cdef class Observation:
     cdef public int64_t ts
     cdef public uint64_t transaction, source_key, port_key, sender_key, once_key, account_key, pair_key, name_key, call_key, nonce_key
     cdef public bint has_credentials, known, call_known, name_known, relieved, offender, harmless, trusted_here, stalled, blind
-    cdef public bint excused, spared, connected
+    cdef public bint excused, spared, connected, in_call
 
     cdef void begin(
         self, object message, object examined, int64_t ts, uint64_t transaction, int protocol, int direction, int kind, int standing

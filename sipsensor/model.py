@@ -191,6 +191,7 @@ class Observation:
         "grant",
         "harmless",
         "has_credentials",
+        "in_call",
         "kind",
         "known",
         "message",
@@ -305,8 +306,12 @@ class Observation:
         """The ledger lets this one try: no budget is charged."""
         self.spared = False
         """Limits and cuts are not for it, because the operator says so."""
+        self.in_call = False
+        """A frame of IAX2: it is of a call that is known, all of it."""
         self.connected = False
-        """It came on a TCP connection whose handshake was finished: he receives where he says he is."""
+        """He receives where he says he is: it came on a TCP connection whose handshake was finished, or with a call token that went to
+        him.
+        """
         self.request: Any = None
         """In an answer of the PBX: the request that it answers, as it was remembered."""
         self.grant: Grant | None = None

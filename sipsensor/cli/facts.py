@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sipsensor.cli.frames import frame_facts
 from sipsensor.cli.witness import Seen
 from sipsensor.engine import Engine
 from sipsensor.export.events.build import evidence, timestamp
@@ -11,6 +12,8 @@ from sipsensor.export.events.text import credentials, shown, without_secrets
 from sipsensor.fastpath import examine, names
 from sipsensor.model import Alert, Arrival, Decision, Direction, Outcome, Packet, Standing, Verdict
 from sipsensor.protocols.base import Malformed
+from sipsensor.protocols.iax2 import IaxFrame
+from sipsensor.protocols.iax2 import parse as parse_frame
 from sipsensor.signatures import SignatureSet
 
 _DECODED = {
@@ -25,10 +28,13 @@ _CONTENT = {
     examine.CONTENT_NONE: "not looked at",
     examine.CONTENT_KEEPALIVE: "keepalive",
     examine.CONTENT_STUN: "STUN",
-    examine.CONTENT_OTHER: "not SIP",
+    examine.CONTENT_OTHER: "neither SIP nor IAX2",
     examine.CONTENT_REQUEST: "SIP request",
     examine.CONTENT_RESPONSE: "SIP response",
     examine.CONTENT_MALFORMED: "meant as SIP, not parseable",
+    examine.CONTENT_MEDIA_FRAME: "IAX2 media, by its shape",
+    examine.CONTENT_FRAME: "IAX2 frame",
+    examine.CONTENT_FRAME_MALFORMED: "meant as IAX2, not parseable",
 }
 _MALFORMATIONS = {number: name for name, number in names.MALFORMATIONS.items()}
 _TRANSPORTS = {6: "TCP", 17: "UDP"}
@@ -69,9 +75,12 @@ def examined_facts(examined: examine.Examined, signatures: SignatureSet) -> dict
 
 
 def _content_facts(examined: examine.Examined, signatures: SignatureSet) -> dict[str, Any]:
-    if examined.content == examine.CONTENT_MALFORMED:
+    if examined.content in (examine.CONTENT_MALFORMED, examine.CONTENT_FRAME_MALFORMED):
         name = _MALFORMATIONS.get(examined.malformation, str(examined.malformation))
         return {"malformed": f"{name}, at byte {examined.malformed_at}", "anomalies": _anomalies(examined)}
+    frame = parse_frame(examined)
+    if isinstance(frame, IaxFrame):
+        return frame_facts(frame) | {"anomalies": _anomalies(examined)}
     if examined.content not in (examine.CONTENT_REQUEST, examine.CONTENT_RESPONSE):
         return {}
     return {

@@ -144,6 +144,8 @@ def _totals(summary: Summary, mode: Mode, files: int) -> Iterator[tuple[str, str
         yield "files", f"{files:,}"
     yield "packets", f"{summary.packets:,}"
     yield "SIP messages", f"{summary.sip_messages:,}"
+    if summary.iax2_frames:
+        yield "IAX2 frames", f"{summary.iax2_frames:,}"
     yield "malformed", f"{summary.malformed:,}"
     yield "sources", f"{summary.sources:,}"
     yield "accepted", f"{summary.accepted:,}"

@@ -174,6 +174,31 @@ ABOUT = {
             "sources_max": _SIZE,
         },
     ),
+    "frames": About(
+        sees="""IAX2 that costs the PBX an answer and comes from nobody it knows: POKE, calls and registrations begun without a
+                    call token, frames of no call, firmware; the same frame again and again; frames that cannot be read.""",
+        needs="Frames towards the PBX. The PBX's own tell which calls there are, and to whom it gave tokens.",
+        wrong="""A peer that is neither registered nor listed, and whose calls the sensor did not see begin: its media passes where
+                    the PBX speaks to it, too, its signalling up to a limit. List it under `trust.trunks`.""",
+        drops={
+            5026: "the packet beyond the limit; never a cut",
+            5027: "the packet beyond the limit; never a cut",
+            5030: "the packet beyond the limit; never a cut",
+            5031: "that packet",
+            5032: "nothing",
+            5132: "the packet beyond the limit; never a cut",
+            5033: "the packet beyond ten of the same in ten seconds",
+            4031: "that packet, unless it is of a call that is known: an encrypted one cannot be read",
+        },
+        sources={
+            "pokes": "an honest peer qualifies once a minute; POKE needs no token, so it is what forgers reflect (AST-2008-010)",
+            "calls": "what a trunk of a small office makes; AST-2007-018",
+            "calls_sustained": "Asterisk gives one address 2,048 numbers and none of them anew within 60 s (AST-2009-006)",
+            "tokens": "a peer asks once for each call and registration, and comes back with what it got",
+            "unknown": "for some seconds after a restart of either side such frames are lawful",
+            "entries": _SIZE,
+        },
+    ),
 }
 
 

@@ -125,7 +125,11 @@ class NetworkSettings:
         (5060,), "ports on which every payload is read as SIP and which are queued", "list of ports", low=1, high=65535
     )
     iax2_ports: tuple[int, ...] = setting(
-        (4569,), "ports of IAX2: queued, but what they carry is not read yet", "list of ports", low=1, high=65535
+        (4569,),
+        "ports on which every datagram is read as a frame of IAX2 and which are queued",
+        "list of ports",
+        low=1,
+        high=65535,
     )
 
 

@@ -9,7 +9,7 @@ from sipsensor.fastpath.tables cimport RateTable, SeenTable
 from sipsensor.model cimport Observation
 from sipsensor.track.transactions cimport Request
 
-cdef int _INVITE, _OUTBOUND, _ACCEPTED, _TRUSTED, _ALL, _REFUSED
+cdef int _SIP, _INVITE, _OUTBOUND, _ACCEPTED, _TRUSTED, _ALL, _REFUSED
 
 
 cdef class Enumeration(Observer):

@@ -30,6 +30,7 @@ from sipsensor.model import (
     Table,
     When,
 )
+from sipsensor.protocols.iax2.words import NAMING, TAKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,6 +85,7 @@ _ALL = 1
 _REFUSED = 300
 _INVITE = names.METHODS.index(b"INVITE")
 _OUTBOUND, _ACCEPTED, _TRUSTED = int(Direction.OUTBOUND), int(Outcome.ACCEPTED), int(Standing.TRUSTED)
+_SIP = int(AppProtocol.SIP)
 
 
 class Enumeration(Observer):
@@ -95,6 +97,8 @@ class Enumeration(Observer):
     interests = (
         Interest(When.JUDGE, AppProtocol.SIP, Direction.INBOUND, _NAMED + _WITHIN),
         Interest(When.LEARN, AppProtocol.SIP, Direction.OUTBOUND, range(WHAT_STATUS + 1, WHAT_STATUS + 7)),
+        Interest(When.JUDGE, AppProtocol.IAX2, Direction.INBOUND, NAMING),
+        Interest(When.LEARN, AppProtocol.IAX2, Direction.OUTBOUND, TAKING),
     )
 
     def __init__(self, settings: EnumerationSettings, _services: Services | None = None) -> None:
@@ -113,10 +117,11 @@ class Enumeration(Observer):
             return ()
         if observation.name_known or observation.relieved or observation.repeats or observation.excused:
             return ()
-        if observation.what in _WITHIN and observation.examined.raw(_TO_TAG) is not None:
-            return ()
-        if observation.what == _INVITE and self.callers.seen(observation.sender_key, observation.ts):
-            return ()
+        if observation.protocol == _SIP:
+            if observation.what in _WITHIN and observation.examined.raw(_TO_TAG) is not None:
+                return ()
+            if observation.what == _INVITE and self.callers.seen(observation.sender_key, observation.ts):
+                return ()
         return self._charge(observation, observation.account_key or observation.name_key)
 
     def tables(self) -> Sequence[Table]:
@@ -152,7 +157,12 @@ class Enumeration(Observer):
     def _answered(self, observation: Observation, request: Request) -> None:
         """The PBX deals with it. Who makes calls without any credentials calls in the name of many: a provider."""
         ts = observation.ts
-        if request.what == _INVITE and not request.account and observation.examined.code < _REFUSED:
+        if (
+            observation.protocol == _SIP
+            and request.what == _INVITE
+            and not request.account
+            and observation.examined.code < _REFUSED
+        ):
             self.callers.forget(request.sender)
             self.callers.touch(request.sender, ts)
         self._refund(request, ts)

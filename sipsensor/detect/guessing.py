@@ -32,6 +32,7 @@ from sipsensor.model import (
     Table,
     When,
 )
+from sipsensor.protocols.iax2.words import REFUSING, TAKING, TRYING
 from sipsensor.track.challenges import Proof
 
 if TYPE_CHECKING:
@@ -155,6 +156,8 @@ class Guessing(Observer):
     interests = (
         Interest(When.JUDGE, AppProtocol.SIP, Direction.INBOUND, range(WHAT_STATUS)),
         Interest(When.JUDGE, AppProtocol.SIP, Direction.OUTBOUND, range(WHAT_STATUS + 1, WHAT_STATUS + 7)),
+        Interest(When.JUDGE, AppProtocol.IAX2, Direction.INBOUND, TRYING),
+        Interest(When.JUDGE, AppProtocol.IAX2, Direction.OUTBOUND, TAKING + REFUSING),
     )
 
     def __init__(self, settings: GuessingSettings, _services: Services | None = None) -> None:

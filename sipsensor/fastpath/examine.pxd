@@ -10,8 +10,9 @@ from sipsensor.fastpath.sip cimport LINES_MAX, Head, Header
 
 cdef class Examiner:
     cdef readonly Matcher matcher
-    cdef readonly tuple sip_ports
+    cdef readonly tuple sip_ports, iax2_ports
     cdef uint8_t port_is_sip[8192]          # a bit per port
+    cdef uint8_t port_is_iax2[8192]
     cdef uint64_t k0
     cdef uint64_t k1
     cdef Findings findings
@@ -24,9 +25,11 @@ cdef class Examiner:
     cdef Header other_lines[LINES_MAX]
     cdef uint64_t skips[8]
     cdef bint _on_sip_port(self, Decoded *d) noexcept nogil
+    cdef bint _on_iax2_port(self, Decoded *d) noexcept nogil
     cdef bint _skip(self, Facts *facts) noexcept nogil
     cdef void look(self, Cursor packet, int link, Facts *facts) noexcept nogil
     cdef void look_at_payload(self, Cursor payload, Facts *facts) noexcept nogil
+    cdef void _look_at_frame(self, Cursor payload, Facts *facts) noexcept nogil
     cdef bint _recall(self, Cursor payload, uint64_t tag, Facts *facts) noexcept nogil
     cdef Examined examine_one(self, bytes data, int link, int64_t ts, object number, int64_t wire_length, int arrival)
     cdef Examined wrap(self, bytes data, int link, int64_t ts, object number, int64_t wire_length, int arrival)

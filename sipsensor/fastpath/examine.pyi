@@ -21,20 +21,31 @@ CONTENT_KEEPALIVE: int
 """Empty, line ends, zero bytes or "hello" (RFC 5626 4.4.1 and habit)."""
 CONTENT_STUN: int
 CONTENT_OTHER: int
+CONTENT_MEDIA_FRAME: int
+"""A mini or meta frame of IAX2, by its shape: whether there is such a call, the scan cannot know."""
 CONTENT_REQUEST: int
 CONTENT_RESPONSE: int
 CONTENT_MALFORMED: int
+CONTENT_FRAME: int
+"""A full frame of IAX2."""
+CONTENT_FRAME_MALFORMED: int
 
 class Examiner:
     """Holds what examining needs: a matcher, ports, hash key, scratch memory. One per thread.
 
     ``sip_ports``: on these every payload is looked at; elsewhere only UDP payloads whose first line ends in SIP/2.0.
+    ``iax2_ports``: on these, where they are none of SIP, every datagram is read as a frame of IAX2.
     ``seed``: 16 bytes that key all hashes. ``recalls``: whether a message that is like an earlier one is spared the scan; the facts are the
     same with and without.
     """
 
     def __init__(
-        self, matcher: Matcher, sip_ports: tuple[int, ...] = (5060,), seed: bytes = ..., recalls: bool = True
+        self,
+        matcher: Matcher,
+        sip_ports: tuple[int, ...] = (5060,),
+        seed: bytes = ...,
+        recalls: bool = True,
+        iax2_ports: tuple[int, ...] = (4569,),
     ) -> None: ...
     def examine(self, packet: Packet) -> Examined: ...
     def examine_raw(
@@ -47,6 +58,7 @@ class Examiner:
         """
     matcher: Matcher
     sip_ports: tuple[int, ...]
+    iax2_ports: tuple[int, ...]
     skipped: dict[str, int]
     """What ``walk`` passed over, by why: media, not_ip, unknown_link, broken, other_transport."""
     recalls: bool

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""The chain of the fast path: decode, scan, match, keys. Packet in, one `Examined` out.
+"""The chain of the fast path: decode, scan, match, keys. Packet in, one `Examined` out. A port says what a datagram is scanned as.
 
 Rules. `look` is all C and holds no Python object: a pump may call it without the GIL and wrap its facts only when Python must see them. An
 `Examiner` has scratch memory, so each thread has its own. A head whose line ends are read differently by different stacks is scanned in both
@@ -18,12 +18,13 @@ from sipsensor.fastpath.decode cimport (
     DEC_BROKEN, DEC_FRAGMENT, DEC_NOT_IP, DEC_OK, DEC_OTHER, DEC_UNKNOWN_LINK, Decoded, decode, decode_body,
 )
 from sipsensor.fastpath.examined cimport Examined, Facts, cursor_of, extent_of
+from sipsensor.fastpath.iax2 cimport scan_frame
 from sipsensor.fastpath.keys cimport account_key, source_key, source_port_key, transaction_key
 from sipsensor.fastpath.matcher cimport Matcher
 from sipsensor.fastpath.shapes cimport Shape, Shapes, tag_of
 from sipsensor.fastpath.sip cimport (
-    A_AMBIGUOUS_LINE_ENDS, A_BARE_CR, CON_KEEPALIVE, CON_MALFORMED, CON_NONE, CON_OTHER, CON_REQUEST, CON_RESPONSE, CON_STUN,
-    DIALECT_ANY_LINE_END, DIALECT_LF_LINE_END, EXTENT_SEGMENT, EXTENT_WHOLE, LINES_MAX, Header, forget, scan,
+    A_AMBIGUOUS_LINE_ENDS, A_BARE_CR, CON_FRAME, CON_FRAME_MALFORMED, CON_KEEPALIVE, CON_MALFORMED, CON_MEDIA_FRAME, CON_NONE, CON_OTHER,
+    CON_REQUEST, CON_RESPONSE, CON_STUN, DIALECT_ANY_LINE_END, DIALECT_LF_LINE_END, EXTENT_SEGMENT, EXTENT_WHOLE, LINES_MAX, Header, forget, scan,
 )
 
 
@@ -31,14 +32,29 @@ DECODED_OK, DECODED_NOT_IP, DECODED_UNKNOWN_LINK = DEC_OK, DEC_NOT_IP, DEC_UNKNO
 DECODED_BROKEN, DECODED_FRAGMENT, DECODED_OTHER = DEC_BROKEN, DEC_FRAGMENT, DEC_OTHER
 CONTENT_NONE, CONTENT_KEEPALIVE, CONTENT_STUN, CONTENT_OTHER = CON_NONE, CON_KEEPALIVE, CON_STUN, CON_OTHER
 CONTENT_REQUEST, CONTENT_RESPONSE, CONTENT_MALFORMED = CON_REQUEST, CON_RESPONSE, CON_MALFORMED
+CONTENT_FRAME, CONTENT_MEDIA_FRAME, CONTENT_FRAME_MALFORMED = CON_FRAME, CON_MEDIA_FRAME, CON_FRAME_MALFORMED
 
 cdef enum:
     SKIP_MEDIA, SKIP_NOT_IP, SKIP_UNKNOWN_LINK, SKIP_BROKEN, SKIP_OTHER, SKIP_COUNT
+    UDP = 17
     INDEX_RECORD = 16           # of a batch: seconds, fraction, offset, captured length, 32 bits each
 
 # The class is known to C by its cimport; Python finds it here, where it is made.
 globals()["Examined"] = Examined
 _SKIPS = ("media", "not_ip", "unknown_link", "broken", "other_transport")
+
+
+cdef void _mark(uint8_t *bits, tuple ports):
+    cdef int port
+    for port in ports:
+        if not 0 < port < 65536:
+            raise ValueError(f"no port has the number {port}")
+        bits[port >> 3] |= <uint8_t> (1 << (port & 7))
+
+
+cdef inline bint _either(const uint8_t *bits, Decoded *d) noexcept nogil:
+    """Whether the port of one of the two ends is marked."""
+    return (bits[d.sport >> 3] >> (d.sport & 7) | bits[d.dport >> 3] >> (d.dport & 7)) & 1
 
 
 cdef class Examiner:
@@ -47,20 +63,17 @@ cdef class Examiner:
     ``recalls``: whether a message like an earlier one is spared the scan (see `shapes`). The facts are the same with and without.
     """
 
-    def __cinit__(self, Matcher matcher not None, sip_ports=(5060,), bytes seed=None, bint recalls=True):
+    def __cinit__(self, Matcher matcher not None, sip_ports=(5060,), bytes seed=None, bint recalls=True, iax2_ports=(4569,)):
         cdef uint64_t keys[2]
-        cdef int port
         seed = os.urandom(16) if seed is None else seed
         if len(seed) != 16:
             raise ValueError("a seed has 16 bytes")
         memcpy(keys, <const char *> seed, 16)
         self.k0, self.k1 = keys[0], keys[1]
         self.matcher = matcher
-        self.sip_ports = tuple(sip_ports)
-        for port in self.sip_ports:
-            if not 0 < port < 65536:
-                raise ValueError(f"no port has the number {port}")
-            self.port_is_sip[port >> 3] |= <uint8_t> (1 << (port & 7))
+        self.sip_ports, self.iax2_ports = tuple(sip_ports), tuple(iax2_ports)
+        _mark(self.port_is_sip, self.sip_ports)
+        _mark(self.port_is_iax2, self.iax2_ports)
         self.findings.truth = <uint8_t *> malloc(matcher.leaf_count + 1)
         self.findings.reported = <int *> malloc((matcher.leaf_count + 1) * sizeof(int))
         self.found = <uint8_t *> malloc(matcher.rule_count + 1)
@@ -76,7 +89,11 @@ cdef class Examiner:
         free(self.found)
 
     cdef bint _on_sip_port(self, Decoded *d) noexcept nogil:
-        return (self.port_is_sip[d.sport >> 3] >> (d.sport & 7) | self.port_is_sip[d.dport >> 3] >> (d.dport & 7)) & 1
+        return _either(self.port_is_sip, d)
+
+    cdef bint _on_iax2_port(self, Decoded *d) noexcept nogil:
+        """IAX2 is of UDP alone (RFC 5456 7.1). A port of SIP says more: it is asked first."""
+        return d.transport == UDP and _either(self.port_is_iax2, d)
 
     cdef void look(self, Cursor packet, int link, Facts *facts) noexcept nogil:
         """All facts of one packet. `facts.head.lines` must point to LINES_MAX lines."""
@@ -90,7 +107,7 @@ cdef class Examiner:
             return
         payload = part(packet, facts.decoded.payload, facts.decoded.payload_size)
         first = at(payload, 0)
-        if not self._on_sip_port(&facts.decoded) and (first >= 0x80 or first < 0x0A):
+        if not self._on_sip_port(&facts.decoded) and (first >= 0x80 or first < 0x0A) and not self._on_iax2_port(&facts.decoded):
             facts.head.content = CON_OTHER        # media and the like, seen by its first byte alone
             return
         self.look_at_payload(payload, facts)
@@ -98,11 +115,16 @@ cdef class Examiner:
     cdef void look_at_payload(self, Cursor payload, Facts *facts) noexcept nogil:
         cdef int extent = extent_of(&facts.decoded)
         # In a stream, a segment that starts with a method's name may well be the rest of an Allow header.
-        cdef bint any_first_line = self._on_sip_port(&facts.decoded) and extent != EXTENT_SEGMENT
-        cdef uint64_t tag = tag_of(payload, &facts.decoded) if self.recalls and extent == EXTENT_WHOLE else 0
+        cdef bint on_port = self._on_sip_port(&facts.decoded), any_first_line = on_port and extent != EXTENT_SEGMENT
+        cdef uint64_t tag = 0
         facts.k0, facts.k1 = self.k0, self.k1
         facts.source_key = source_key(&facts.decoded, self.k0, self.k1)
         facts.source_port_key = source_port_key(&facts.decoded, self.k0, self.k1)
+        if not on_port and self._on_iax2_port(&facts.decoded):
+            self._look_at_frame(payload, facts)
+            return
+        if self.recalls and extent == EXTENT_WHOLE:
+            tag = tag_of(payload, &facts.decoded)
         if tag and self._recall(payload, tag, facts):
             return
         scan(payload, DIALECT_ANY_LINE_END, any_first_line, extent, &facts.head)
@@ -124,6 +146,12 @@ cdef class Examiner:
                 facts.head.anomalies |= <uint64_t> 1 << A_AMBIGUOUS_LINE_ENDS
             if self.other.content == CON_REQUEST or self.other.content == CON_RESPONSE:
                 facts.match_count += self.matcher.match(payload, &self.other, &self.findings, self.found)
+
+    cdef void _look_at_frame(self, Cursor payload, Facts *facts) noexcept nogil:
+        scan_frame(payload, &facts.head)
+        if facts.head.content == CON_FRAME and facts.head.line_count:
+            memset(self.found, 0, self.matcher.rule_count)
+            facts.match_count = self.matcher.match(payload, &facts.head, &self.findings, self.found)
 
     cdef bint _recall(self, Cursor payload, uint64_t tag, Facts *facts) noexcept nogil:
         """The facts of a payload that is like an earlier one; False when it must be scanned."""
@@ -216,7 +244,7 @@ cdef class Examiner:
         cdef int status = facts.decoded.status, content = facts.head.content
         cdef int why
         if status == DEC_OK:
-            if content == CON_REQUEST or content == CON_RESPONSE or content == CON_MALFORMED or self._on_sip_port(&facts.decoded):
+            if content >= CON_REQUEST or self._on_sip_port(&facts.decoded) or self._on_iax2_port(&facts.decoded):
                 return False
             why = SKIP_MEDIA
         elif status == DEC_FRAGMENT:

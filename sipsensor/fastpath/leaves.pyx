@@ -14,7 +14,7 @@ from sipsensor.fastpath.names cimport F_COUNT, F_FROM_USER, FIRST_HEADER_FIELD
 from sipsensor.fastpath.normal cimport FORM_URI, _hex_digit, form_of, take
 from sipsensor.fastpath.sip cimport Head
 
-from sipsensor.fastpath.names import ANOMALIES as _ANOMALIES, HEADERS as _HEADERS
+from sipsensor.fastpath.names import ANOMALIES as _ANOMALIES, FIELDS as _FIELDS, HEADERS as _HEADERS
 
 cdef enum:
     NO_UPPER_BOUND = 0x7FFFFFFF
@@ -24,7 +24,7 @@ _KINDS = {name: number for number, name in enumerate("literal regex present leng
 
 cdef int _known_field(field) except -1:
     number = int(field)
-    if not (0 < number < F_COUNT or FIRST_HEADER_FIELD <= number < FIRST_HEADER_FIELD + len(_HEADERS)):
+    if number not in _FIELDS.values():
         raise ValueError(f"no field has the number {field}")
     return number
 

@@ -12,7 +12,9 @@ cdef enum:
     H_PROXY_AUTHORIZATION, H_EXPIRES, H_SERVER, H_ROUTE, H_RECORD_ROUTE, H_KNOWN
 
 cdef enum:
-    HEADERS_MAX = 160           # how many header names the closed list may hold
+    HEADERS_MAX = 208           # how many names lines may have: header fields, and elements of IAX2 behind them
+    FIRST_ELEMENT = 144         # the number of an element's name is this and its own
+    ELEMENTS_KNOWN = 57
     NAME_MAX = 40               # the longest of them
     NAME_WORDS = 5              # NAME_MAX in 64-bit words
 

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""The closed lists of the SIP grammar as numbers, and their look-up in C.
+"""The closed lists of the SIP grammar as numbers, and their look-up in C; beside them the elements of IAX2.
 
 Methods are compared without case although RFC 3261 7.1 says with: Kamailio and pjsip compare without, and a scanner needs only one of them.
 Header names are put into a hash table by length and first eight letters at import, so that a look-up compares with one or two names.
@@ -35,7 +35,20 @@ _HEADERS = (
     "warning www-authenticate x-asterisk-hangupcause x-real-ip"
 ).split()
 
+# The information elements of IAX2 by their numbers, from 1 (RFC 5456 8.6; from 46 as Asterisk's iax2.h has them). To whoever reads a message
+# they are lines with a name, so that fields, signatures and keys know them as they know header fields.
+_ELEMENTS = (
+    "called-number calling-number calling-ani calling-name called-context username password capability format language version adsicpe dnid "
+    "auth-methods challenge md5-result rsa-result apparent-address refresh dialplan-status call-number cause unknown message-count "
+    "auto-answer music-on-hold transfer-id rdnis provisioning aes-provisioning date-time device-type service-ident firmware-version "
+    "firmware-block firmware-data provisioning-version calling-presentation calling-ton calling-tns sampling-rate cause-code encryption "
+    "encryption-key codec-preferences jitter loss packets delay dropped out-of-order variable osp-token call-token capability2 format2 "
+    "calling-ani2"
+).split()
+
+ELEMENTS = {name: number for number, name in enumerate(_ELEMENTS, 1)}
 HEADERS = {name: number for number, name in enumerate(_HEADERS)}
+_LINES = HEADERS | {f"ie.{name}": FIRST_ELEMENT + number for name, number in ELEMENTS.items()}
 
 # RFC 3261 7.3.3 and the IANA registry; "n" (Identity-Info) is deprecated but still read by stacks.
 COMPACT_FORMS = {
@@ -56,7 +69,7 @@ _FIELDS = (
     "body sdp.origin sdp.session sdp.media head datagram"
 ).split()
 FIELDS = {name: number for number, name in enumerate(_FIELDS) if number}
-FIELDS.update({name: FIELD_HEADERS + number for name, number in HEADERS.items()})
+FIELDS.update({name: FIELD_HEADERS + number for name, number in _LINES.items()})
 
 # Bit numbers in the order of `Anomaly` in sip.pxd.
 _ANOMALIES = (
@@ -65,12 +78,15 @@ _ANOMALIES = (
     "duplicate-cseq content-length-unreadable content-length-differs content-length-short content-length-long cseq-unreadable cseq-method "
     "missing-via missing-from missing-to missing-call-id missing-cseq uri-escape uri-space via-unreadable many-headers many-vias "
     "following-message nul-in-body long-start-line header-unterminated name-addr-unbalanced start-line-missing-parts "
-    "ambiguous-line-ends content-length-empty"
+    "ambiguous-line-ends content-length-empty "
+    "element-nul element-unknown element-duplicate element-width frame-late-start frame-compressed-subclass frame-unknown-subclass"
 ).split()
 ANOMALIES = {name: bit for bit, name in enumerate(_ANOMALIES)}
 
 # Numbers in the order of `Malformation` in sip.pxd.
-_MALFORMATIONS = "none start-line status-code no-header too-many-headers".split()
+_MALFORMATIONS = (
+    "none start-line status-code no-header too-many-headers frame-short element-overrun element-boundary too-many-elements trunk-boundary"
+).split()
 MALFORMATIONS = {name: number for number, name in enumerate(_MALFORMATIONS)}
 
 
@@ -121,8 +137,10 @@ def _build():
     cdef int number, slot, byte
     expected = ["via", "from", "to", "call-id", "cseq", "contact", "max-forwards", "user-agent", "content-length", "content-type",
                 "authorization", "proxy-authorization", "expires", "server", "route", "record-route"]
-    if _HEADERS[:H_KNOWN] != expected or len(_HEADERS) > HEADERS_MAX or len(set(_HEADERS)) != len(_HEADERS):
+    if _HEADERS[:H_KNOWN] != expected or len(_HEADERS) > FIRST_ELEMENT or len(set(_HEADERS)) != len(_HEADERS):
         raise AssertionError("names.pyx: the header list and its enum disagree")
+    if FIRST_ELEMENT + len(_ELEMENTS) >= HEADERS_MAX or len(_ELEMENTS) != ELEMENTS_KNOWN:
+        raise AssertionError("names.pyx: the list of elements and its bounds disagree")
     if len(_FIELDS) != F_COUNT or len(METHODS) != M_OTHER:
         raise AssertionError("names.pyx: the field list and its enum disagree")
     memset(_first, 0xFF, sizeof(_first))

@@ -2,7 +2,7 @@
 """The normal form of a value, byte by byte: what signatures, views and keys compare.
 
 A run of SP, HTAB, CR and LF (a fold) is one space; in display names a backslash quotes the next byte (RFC 3261 25.1); in URI parts %HH is its
-byte (RFC 3261 19.1.4: once, never twice).
+byte (RFC 3261 19.1.4: once, never twice). An element of IAX2 ends at its first zero byte, because Asterisk makes a C string of it.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
@@ -10,11 +10,11 @@ from libc.stdint cimport uint8_t, uint32_t
 from sipsensor.fastpath.cursor cimport Cursor, Span, at, find_blank_or, is_blank, is_digit, lower
 from sipsensor.fastpath.names cimport (
     F_CONTACT_DISPLAY, F_CONTACT_HOST, F_CONTACT_URI, F_CONTACT_USER, F_FROM_DISPLAY, F_FROM_HOST, F_FROM_URI, F_FROM_USER, F_TO_DISPLAY,
-    F_TO_HOST, F_TO_URI, F_TO_USER, F_URI, F_URI_HOST, F_URI_USER, F_AUTH_USERNAME, F_AUTH_REALM,
+    F_TO_HOST, F_TO_URI, F_TO_USER, F_URI, F_URI_HOST, F_URI_USER, F_AUTH_USERNAME, F_AUTH_REALM, FIRST_ELEMENT, FIRST_HEADER_FIELD,
 )
 
 cdef enum:
-    FORM_RAW, FORM_TEXT, FORM_QUOTED, FORM_URI
+    FORM_RAW, FORM_TEXT, FORM_QUOTED, FORM_URI, FORM_ENDED
 
 
 cdef inline int form_of(int field) noexcept nogil:
@@ -26,7 +26,7 @@ cdef inline int form_of(int field) noexcept nogil:
         or field == F_CONTACT_HOST
     ):
         return FORM_URI
-    return FORM_TEXT
+    return FORM_ENDED if field >= FIRST_HEADER_FIELD + FIRST_ELEMENT else FORM_TEXT
 
 
 cdef inline int _hex_digit(int byte) noexcept nogil:
@@ -45,6 +45,8 @@ cdef inline int take(Cursor c, uint32_t *i, uint32_t end, int form) noexcept nog
     i[0] += 1
     if form == FORM_RAW:
         return byte
+    if form == FORM_ENDED:
+        return byte if byte else -1
     if is_blank(byte):
         while i[0] < end and is_blank(at(c, i[0])):
             i[0] += 1
@@ -62,5 +64,5 @@ cdef inline int take(Cursor c, uint32_t *i, uint32_t end, int form) noexcept nog
 
 cdef inline bint is_plain(Cursor c, Span span, int form) noexcept nogil:
     """The span is there and is its own normal form: nothing in it is a blank, an escape or a quoted pair. (May answer no for one that is.)"""
-    cdef uint8_t escape = 0x25 if form == FORM_URI else 0x5C if form == FORM_QUOTED else 0x20
+    cdef uint8_t escape = 0x25 if form == FORM_URI else 0x5C if form == FORM_QUOTED else 0 if form == FORM_ENDED else 0x20
     return span.start <= span.end <= c.size and find_blank_or(c, span.start, span.end, escape, escape, escape) == span.end

@@ -7,10 +7,11 @@ cdef enum:
     LINES_MAX = 256             # header lines in one message; more is malformed
 
 cdef enum:
-    CON_NONE, CON_KEEPALIVE, CON_STUN, CON_OTHER, CON_REQUEST, CON_RESPONSE, CON_MALFORMED
+    CON_NONE, CON_KEEPALIVE, CON_STUN, CON_OTHER, CON_MEDIA_FRAME, CON_REQUEST, CON_RESPONSE, CON_MALFORMED, CON_FRAME, CON_FRAME_MALFORMED
 
 cdef enum:
-    MAL_NONE, MAL_START_LINE, MAL_STATUS_CODE, MAL_NO_HEADER, MAL_TOO_MANY_HEADERS
+    MAL_NONE, MAL_START_LINE, MAL_STATUS_CODE, MAL_NO_HEADER, MAL_TOO_MANY_HEADERS,
+    MAL_FRAME_SHORT, MAL_ELEMENT_OVERRUN, MAL_ELEMENT_BOUNDARY, MAL_TOO_MANY_ELEMENTS, MAL_TRUNK_BOUNDARY
 
 # Bit numbers; the order is that of `_ANOMALIES` in names.pyx.
 cdef enum:
@@ -19,7 +20,8 @@ cdef enum:
     A_DUPLICATE_FROM, A_DUPLICATE_TO, A_DUPLICATE_CALL_ID, A_DUPLICATE_CSEQ, A_LENGTH_UNREADABLE, A_LENGTH_DIFFERS, A_LENGTH_SHORT,
     A_LENGTH_LONG, A_CSEQ_UNREADABLE, A_CSEQ_METHOD, A_MISSING_VIA, A_MISSING_FROM, A_MISSING_TO, A_MISSING_CALL_ID, A_MISSING_CSEQ,
     A_URI_ESCAPE, A_URI_SPACE, A_VIA_UNREADABLE, A_MANY_HEADERS, A_MANY_VIAS, A_FOLLOWING_MESSAGE, A_NUL_IN_BODY, A_LONG_START_LINE,
-    A_HEADER_UNTERMINATED, A_UNBALANCED, A_START_LINE_PARTS, A_AMBIGUOUS_LINE_ENDS, A_LENGTH_EMPTY
+    A_HEADER_UNTERMINATED, A_UNBALANCED, A_START_LINE_PARTS, A_AMBIGUOUS_LINE_ENDS, A_LENGTH_EMPTY,
+    A_ELEMENT_NUL, A_ELEMENT_UNKNOWN, A_ELEMENT_DUPLICATE, A_ELEMENT_WIDTH, A_FRAME_LATE_START, A_FRAME_COMPRESSED, A_FRAME_UNKNOWN
 
 # What ends a line. Kamailio reads a bare CR as part of the value, pjsip and sofia as a line end (threats.md 3.4).
 cdef enum:
@@ -33,6 +35,17 @@ cdef struct Header:
     Span name
     Span value                  # trimmed; folds still inside
     int16_t number              # of the closed list, or -1
+
+# Behind the addresses of a frame of IAX2 (RFC 5456 8.1).
+cdef struct FrameHead:
+    uint16_t source_call
+    uint16_t destination_call
+    uint32_t timestamp          # of a mini frame its lower half; ms since the start of the call
+    uint8_t oseqno
+    uint8_t iseqno
+    uint8_t type
+    uint8_t repeated            # the R bit
+    uint64_t subclass           # with the C bit already taken out; all bits for 0xFF
 
 cdef struct Head:
     uint8_t content
@@ -49,6 +62,7 @@ cdef struct Head:
     int16_t first[HEADERS_MAX]  # index into lines of a header's first occurrence, or -1
     uint8_t seen[HEADERS_MAX]   # how many lines it has, at most 255
     Span fields[F_COUNT]
+    FrameHead frame             # of CON_MEDIA_FRAME, CON_FRAME and CON_FRAME_MALFORMED alone
     Header *lines               # room for LINES_MAX, given by whoever owns the head
 
 cdef inline void forget(Head *h) noexcept nogil:

@@ -74,10 +74,12 @@ def _scope(signature: Signature) -> str:
 
 def _words() -> Iterator[str]:
     """The closed lists that rules choose from."""
-    derived = [name for name in names.FIELDS if name not in names.HEADERS]
+    elements = [f"ie.{name}" for name in names.ELEMENTS]
+    derived = [name for name in names.FIELDS if name not in names.HEADERS and name not in elements]
     for title, words in (
         ("Fields derived from the message", derived),
         ("Header fields", sorted(names.HEADERS)),
+        ("Information elements of IAX2", elements),
         ("Anomalies", sorted(names.ANOMALIES)),
         ("Methods", [method.decode() for method in names.METHODS]),
     ):

@@ -5,6 +5,8 @@ from libc.stdint cimport int64_t, uint64_t
 
 from sipsensor.fastpath.folding cimport pair_key
 from sipsensor.fastpath.tables cimport RateTable, Records
+from sipsensor.model cimport Observation
+from sipsensor.track.ends cimport End
 
 cdef int _PROVEN, _TRUSTED, _SOURCES_MOST
 cdef int64_t _PROVEN_LIFE, _KNOWN_LIFE, _FRESH
@@ -29,6 +31,8 @@ cdef class Standings:
     @cython.locals(place=int, held=uint64_t)
     cpdef bint trusted_for(self, uint64_t port, uint64_t account, int64_t now) noexcept
     cpdef bint is_provider(self, uint64_t port, int64_t now) noexcept
+    @cython.locals(ts=int64_t, account=uint64_t, trusted=bint)
+    cpdef recognize(self, Observation observation, End end)
     cpdef prove(self, uint64_t port, Held held, int64_t now)
     @cython.locals(weeks=int64_t)
     cpdef bint accept(self, uint64_t port, uint64_t source, Held held, uint64_t call, int64_t now, int64_t until) except -1

@@ -15,6 +15,9 @@ from sipsensor.model import NANOSECONDS, Standing, Table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from sipsensor.model import Observation
+    from sipsensor.track.ends import End
+
 _PROVEN, _TRUSTED = int(Standing.PROVEN), int(Standing.TRUSTED)
 PROVEN_SECONDS = 3600
 KNOWN_SECONDS = 14 * 86400
@@ -122,6 +125,20 @@ class Standings:
     def accounts_at(self, source: int, now: int) -> int:
         """How many accounts the PBX accepted from that source within the last weeks: an office has many."""
         return self.offices.first(source, now, 0)
+
+    def recognize(self, observation: Observation, end: End) -> None:
+        """Note on a request what is known of its account and its sender."""
+        ts = observation.ts
+        observation.accounts_at = self.accounts_at(end.source, ts)
+        account = observation.account_key or observation.name_key
+        observation.known = self.knows(account, end.source, ts)
+        observation.name_known = observation.known or self.is_account(account, ts)
+        trusted = observation.standing == _TRUSTED and self.trusted_for(end.port, account, ts)
+        observation.relieved = observation.known or trusted
+        if observation.has_credentials:
+            # Whoever guesses at it beside him, behind the same NAT, is not he.
+            observation.trusted_here = trusted and not self.is_provider(end.port, ts)
+            observation.pair_key = pair_key(account, end.port if observation.trusted_here else end.source)
 
     def prove(self, port: int, held: Held, now: int) -> None:
         """The very exchange showed that he receives there."""

@@ -16,7 +16,7 @@ from sipsensor.track.replies cimport Replies
 from sipsensor.track.standing cimport Held, Standings
 from sipsensor.track.transactions cimport Request, Transactions
 
-cdef int _OUTBOUND, _PROVEN, _TRUSTED, _PROOF_OWN, _CHALLENGED_ANSWERED, _MALFORMED, _RESPONSE_CONTENT, _TRUSTED_HERE, _TCP, _IPV6, _SYN
+cdef int _OUTBOUND, _PROVEN, _TRUSTED, _PROOF_OWN, _CHALLENGED_ANSWERED, _MALFORMED, _RESPONSE_CONTENT, _TRUSTED_HERE, _IAX2, _TCP, _IPV6, _SYN
 cdef int _TO_USER, _FROM_USER, _URI_USER, _URI, _NONCE, _CALL_ID, _CONTACT, _TO_TAG, _AUTHORIZATION, _PROXY_AUTHORIZATION
 cdef int _REGISTER, _INVITE, _OPTIONS, _ACK, _BYE, _CANCEL
 cdef int _SUCCESS_CLASS, _UNAUTHORIZED, _PROXY_UNAUTHORIZED, _BINDS, _REMOVES, _EXPIRES_DEFAULT, _CALL_SECONDS
@@ -30,7 +30,7 @@ cdef class Tracker:
     cdef readonly Standings standings
     cdef readonly Ends ends
     cdef readonly Dialogs dialogs
-    cdef readonly object connections
+    cdef readonly object connections, calls
     cdef readonly Replies replies
 
     @cython.locals(
@@ -41,7 +41,7 @@ cdef class Tracker:
     @cython.locals(asks=bint)
     cpdef bint segment(self, Examined examined) except *
     cpdef dropped(self, Observation observation)
-    @cython.locals(ts=int64_t, what=int, standings=Standings, asks=bint, name=uint64_t, account=uint64_t, trusted=bint, call=uint64_t)
+    @cython.locals(ts=int64_t, what=int, standings=Standings, asks=bint, name=uint64_t, account=uint64_t, call=uint64_t)
     cdef _request(self, Observation observation, Examined examined, End end)
     cdef _prove(self, Examined examined, End end)
     @cython.locals(plain=uint64_t, names_tried=list)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipsensor.fastpath import examine, fold, names, pair_key
+from sipsensor.fastpath import examine, fold, names
 from sipsensor.model import (
     NANOSECONDS,
     WHAT_MALFORMED,
     WHAT_STATUS,
+    AppProtocol,
     Direction,
     Grant,
     Observation,
@@ -16,6 +17,7 @@ from sipsensor.model import (
     Standing,
     kind_of,
 )
+from sipsensor.track.calls import Calls
 from sipsensor.track.challenges import Challenges, Proof
 from sipsensor.track.connections import Connections
 from sipsensor.track.credentials import accounts
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 _OUTBOUND = int(Direction.OUTBOUND)
 _PROVEN, _TRUSTED = int(Standing.PROVEN), int(Standing.TRUSTED)
 _PROOF_OWN, _CHALLENGED_ANSWERED = int(Proof.OWN), int(Outcome.CHALLENGED_ANSWERED)
-_MALFORMED = WHAT_MALFORMED
+_MALFORMED, _IAX2 = WHAT_MALFORMED, int(AppProtocol.IAX2)
 _RESPONSE_CONTENT = examine.CONTENT_RESPONSE
 _TO_USER, _FROM_USER, _URI_USER = (names.FIELDS[name] for name in ("to.user", "from.user", "uri.user"))
 _URI, _NONCE = names.FIELDS["uri"], names.FIELDS["auth.nonce"]
@@ -69,6 +71,7 @@ class Tracker:
         dialogs: Dialogs | None = None,
         connections: Connections | None = None,
         replies: Replies | None = None,
+        calls: Calls | None = None,
     ) -> None:
         self.directions = directions
         self.transactions = transactions or Transactions()
@@ -78,6 +81,7 @@ class Tracker:
         self.dialogs = dialogs or Dialogs()
         self.connections = connections or Connections()
         self.replies = replies or Replies()
+        self.calls = calls or Calls(self.standings)
 
     def track(self, message: View, examined: examine.Examined) -> Observation:
         """What is known of this message."""
@@ -95,9 +99,11 @@ class Tracker:
         observation.end, observation.connected = end, connected
         observation.port_key, observation.source_key = end.port, end.source
         observation.sender_key = end.port if examined.version != _IPV6 or end.behind else end.source
-        if what == _MALFORMED:
+        if protocol == _IAX2:
+            self.calls.track(observation, message, examined, end)
+        elif what == _MALFORMED:
             return observation
-        if request:
+        elif request:
             if outgoing:
                 self._own_request(observation, examined, end)
             else:
@@ -120,13 +126,15 @@ class Tracker:
 
     def dropped(self, observation: Observation) -> None:
         """We drop this request: the PBX never sees it, so nothing of it is evidence."""
-        if observation.message.is_request:
+        if observation.protocol == _IAX2:
+            self.calls.dropped(observation)
+        elif observation.message.is_request:
             self.transactions.forget(observation.examined, observation.once_key)
             self.replies.dropped(observation.ts)
 
     def tables(self) -> Sequence[Table]:
         """The tables of its parts."""
-        parts = (self.transactions, self.challenges, self.standings, self.dialogs, self.connections)
+        parts = (self.transactions, self.challenges, self.standings, self.dialogs, self.connections, self.calls)
         return [table for part in parts for table in part.tables()]
 
     def tick(self, now: int) -> None:
@@ -149,18 +157,10 @@ class Tracker:
         elif observation.transaction:
             observation.once_key = fold(observation.transaction, name)
             observation.repeats = self.transactions.repeats(observation.once_key, ts)
-        observation.accounts_at = standings.accounts_at(end.source, ts)
-        account = observation.account_key or name
-        observation.known = standings.knows(account, end.source, ts)
-        observation.name_known = observation.known or standings.is_account(account, ts)
-        trusted = observation.standing == _TRUSTED and standings.trusted_for(end.port, account, ts)
-        observation.relieved = observation.known or trusted
-        if observation.has_credentials:
-            # Whoever guesses at it beside him, behind the same NAT, is not he.
-            observation.trusted_here = trusted and not standings.is_provider(end.port, ts)
-            observation.pair_key = pair_key(account, end.port if observation.trusted_here else end.source)
+        standings.recognize(observation, end)
         call = observation.call_key or examined.named(_CALL_ID)
         if observation.known and call:
+            account = observation.account_key or name
             observation.call_known = standings.known_call(account, end.source, ts) == call
         if not asks or (what == _BYE and not observation.has_credentials):
             if what != _CANCEL and (observation.connected or observation.standing < _PROVEN):

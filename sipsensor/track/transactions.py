@@ -26,7 +26,7 @@ _TRYING, _PROVISIONAL, _SUCCESS, _OWN_FAULT = 100, 200, 300, 500
 """Below, below, and from which up a status code tells nothing of the sender."""
 _PENDING, _ACCEPTED, _REFUSED = int(Outcome.PENDING), int(Outcome.ACCEPTED), int(Outcome.REFUSED)
 _ANSWER, _TRANSACTION = ANSWER_SECONDS * NANOSECONDS, TRANSACTION_SECONDS * NANOSECONDS
-_WIDTH = 9
+REQUEST_WIDTH = _WIDTH = 9
 """Numbers that a request takes: its keys, and one for all that is small."""
 
 

@@ -1,4 +1,4 @@
-"""What stands around the scan, with broken input: shapes, the engine, a pump, tables and the governor, capture files. `make fuzz` runs it under the
+"""What stands around the scan, with broken input: shapes, frames of IAX2, the engine, a pump, tables and the governor, capture files. `make fuzz` runs it under the
 sanitizers.
 
     python tests/fuzz/fuzz_rooms.py --seconds 60 [--seed N] [--only engine]
@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.fuzz.rooms.captures import Captures
 from tests.fuzz.rooms.conversations import Conversations
+from tests.fuzz.rooms.frames import Frames
 from tests.fuzz.rooms.pumps import Pumps
 from tests.fuzz.rooms.shapes import Shapes
 from tests.fuzz.rooms.states import Governors, States
@@ -42,6 +43,7 @@ class Target(Protocol):
 
 TARGETS: dict[str, Callable[[int], Target]] = {
     "shapes": Shapes,
+    "frames": Frames,
     "engine": Conversations,
     "pump": Pumps,
     "tables": States,

@@ -16,10 +16,12 @@ from sipsensor.fastpath.names import ANOMALIES, FIELD_HEADERS, FIELDS, HEADERS, 
 from sipsensor.model import DROP_REASONS, Packet, Reason, Verdict
 from sipsensor.reassembly.assembler import Assembler
 from tests.fuzz.corpus import Frame
+from tests.support.frames import found, read
 from tests.support.packets import LINK_RAW, ipv4
 
 SEED = b"0123456789abcdef"
 MESSAGES = (examine.CONTENT_REQUEST, examine.CONTENT_RESPONSE, examine.CONTENT_MALFORMED)
+FRAMES = (examine.CONTENT_FRAME, examine.CONTENT_MEDIA_FRAME, examine.CONTENT_FRAME_MALFORMED)
 SOME_FIELDS = [field for field in FIELDS.values() if field < FIELD_HEADERS + 3]
 """All that are derived, and a few headers."""
 SECONDS_MAX = 1.0
@@ -104,11 +106,19 @@ class Checker:
         assert payload in e.data
         assert len(payload) == e.payload_length
         assert 0 <= e.decoded <= examine.DECODED_OTHER
-        assert 0 <= e.content <= examine.CONTENT_MALFORMED
+        assert 0 <= e.content <= examine.CONTENT_FRAME_MALFORMED
         assert e.malformed_at <= len(payload)
         assert e.version in (0, 4, 6)
         assert e.anomalies >> len(ANOMALIES) == 0
         assert not set(e.hits) & set(e.candidates)
+        if e.content in FRAMES:
+            self.messages += 1
+            assert found(e) == read(payload), payload
+            assert (e.code, e.has_following, e.body_start <= len(payload)) == (0, False, True)
+            for field in FIELDS.values():
+                assert (e.raw(field) is not None) == e.has(field)
+                assert all(value in payload for value in e.values(field, raw=True))
+            return
         if e.content not in MESSAGES:
             assert (e.anomalies, e.hits, e.candidates, e.code, e.malformation, e.has_following) == (
                 0,

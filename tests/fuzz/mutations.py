@@ -136,7 +136,7 @@ def mutate_message(r: Random, text: bytes, others: Sequence[bytes]) -> bytes:
 
 def wrap(r: Random, payload: bytes) -> Frame:
     """A packet around a payload; half of the time something about it is not true."""
-    port = r.choice((5060, 5060, 5060, 40_000))
+    port = r.choice((5060, 5060, 5060, 40_000, 4569))
     what = r.randrange(12)
     if what < 4:
         inner = datagram(payload, dport=port)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.fuzz.fuzz_rooms import TARGETS, run
 from tests.fuzz.rooms.conversations import Conversations
+from tests.fuzz.rooms.frames import Frames
 from tests.fuzz.rooms.pumps import Pumps
 from tests.fuzz.rooms.shapes import Shapes
 from tests.fuzz.rooms.states import Governors, States
@@ -35,6 +36,13 @@ def test_of_messages_that_are_alike_many_are_recalled_and_many_match() -> None:
         target.round()
     assert target.done / 10 < target.recalled < target.done * 0.9
     assert target.done / 10 < target.matched
+
+
+def test_many_frames_are_broken_and_more_are_not() -> None:
+    target = Frames(7)
+    while target.done < 3_000:
+        target.round()
+    assert target.done / 20 < target.malformed < target.done / 2
 
 
 def test_a_seed_gives_the_same_again() -> None:

@@ -18,6 +18,7 @@ from sipsensor.signatures import SignatureSet
 from sipsensor.sources.pcap import Capture, CaptureError
 from tests.support.captures import NANO, START, enhanced, interface, pcap, section
 from tests.support.engines import Broken
+from tests.support.iax2 import registers
 from tests.support.packets import (
     LINK_RAW,
     LINK_SLL2,
@@ -332,3 +333,11 @@ def test_the_collector_comes_by_less_often() -> None:
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
+
+
+def test_frames_are_read_on_the_ports_that_the_settings_name() -> None:
+    settings = parse("[network]\niax2_ports = [4570]\n", "t")
+    engine = build_engine(settings, protected=[PBX])
+    for port, frames in ((4569, 0), (4570, 1)):
+        engine.process(Packet(START, datagram(registers(), sport=40_000, dport=port), LINK_RAW, 1))
+        assert engine.counters.iax2_frames == frames

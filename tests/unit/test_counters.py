@@ -1,6 +1,7 @@
 from sipsensor.counters import Counters
 from sipsensor.model import AppProtocol, Mode, Packet, Reason
 from tests.support.engines import Watcher, always, engine, rule
+from tests.support.iax2 import PORT, full, mini, registers, trunk, video
 from tests.support.packets import LINK_RAW, PBX, STRANGER, datagram, message, response, segment
 from tests.support.site import Guest, site
 
@@ -36,10 +37,32 @@ def test_messages_by_method_and_status_class() -> None:
         datagram(response(401, "Unauthorized")),
         datagram(b"OPTIONS"),
     )
-    found = {name: number for name, number in counters.by_what(AppProtocol.SIP) if number}
-    assert found == {"OPTIONS": 1, "INVITE": 1, "other": 1, "1xx": 1, "4xx": 2}
-    assert (counters.sip_messages, counters.malformed) == (6, 1)
-    assert sum(number for _, number in counters.by_what(AppProtocol.IAX2)) == 0
+    found = {(protocol, name): number for protocol, name, number in counters.by_what() if number}
+    of_sip = {"OPTIONS": 1, "INVITE": 1, "other": 1, "1xx": 1, "4xx": 2}
+    assert found == {("sip", name): number for name, number in of_sip.items()}
+    assert (counters.sip_messages, counters.iax2_frames, counters.malformed) == (6, 0, 1)
+    assert (counters.malformed_of(AppProtocol.SIP), counters.malformed_of(AppProtocol.IAX2)) == (1, 0)
+
+
+def test_frames_by_subclass() -> None:
+    frames = [
+        registers(),
+        full("NEW"),
+        full("NEW"),
+        full(99),
+        full(4, kind=4),
+        mini(5),
+        video(5),
+        trunk([(5, b"x")]),
+        full(2, kind=2),
+        registers() + b"x",
+    ]
+    counters = count(*(datagram(frame, sport=40_000, dport=PORT) for frame in frames))
+    found = {(protocol, name): number for protocol, name, number in counters.by_what() if number}
+    of_iax2 = {"REGREQ": 1, "NEW": 2, "media": 4, "other": 2}
+    assert found == {("iax2", name): number for name, number in of_iax2.items()}
+    assert (counters.sip_messages, counters.iax2_frames, counters.malformed) == (0, 9, 1)
+    assert (counters.malformed_of(AppProtocol.SIP), counters.malformed_of(AppProtocol.IAX2)) == (0, 1)
 
 
 def test_every_message_of_a_packet_counts() -> None:

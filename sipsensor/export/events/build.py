@@ -15,6 +15,7 @@ from typing import Any
 from sipsensor.export.events.text import shown, without_secrets
 from sipsensor.fastpath import examine, names
 from sipsensor.model import Alert, AppProtocol, Decision, Observation, Rule, Standing, Verdict
+from sipsensor.protocols.iax2 import IaxFrame, parse
 
 Event = dict[str, Any]
 
@@ -34,6 +35,7 @@ _HEADERS = (
     ("user_agent", names.FIELDS["user-agent"]),
     ("contact", names.FIELDS["contact"]),
 )
+_IAX2_CONTENTS = frozenset({examine.CONTENT_FRAME, examine.CONTENT_MEDIA_FRAME, examine.CONTENT_FRAME_MALFORMED})
 _SIP_CONTENTS = frozenset({examine.CONTENT_REQUEST, examine.CONTENT_RESPONSE, examine.CONTENT_MALFORMED})
 
 
@@ -128,6 +130,25 @@ def _add_message(event: Event, examined: examine.Examined) -> None:
     if examined.content in _SIP_CONTENTS:
         event["app_proto"] = _APP_PROTOCOLS[AppProtocol.SIP]
         event["sip"] = sip(examined)
+    elif examined.content in _IAX2_CONTENTS:
+        event["app_proto"] = _APP_PROTOCOLS[AppProtocol.IAX2]
+        event["iax2"] = iax2(examined)
+
+
+def iax2(examined: examine.Examined) -> Event:
+    """The ``iax2`` object. Of mini and meta frames it has the call alone; absent elements have no key."""
+    view = parse(examined)
+    if not isinstance(view, IaxFrame):
+        return {}
+    found: Event = {"source_call": view.frame.source_call}
+    if view.type_name:
+        found["destination_call"] = view.frame.destination_call
+        found["frame_type"] = view.type_name
+    if view.subclass_name:
+        found["subclass"] = view.subclass_name
+    _put(found, "username", view.account)
+    _put(found, "called_number", view.called)
+    return found
 
 
 def sip(examined: examine.Examined) -> Event:

@@ -20,7 +20,7 @@ cdef class SourceTotal:
 
 
 cdef class Summary:
-    cdef public int64_t packets, sip_messages, malformed, errors, accepted, dropped
+    cdef public int64_t packets, sip_messages, iax2_frames, malformed, errors, accepted, dropped
     cdef public object first_ts, last_ts, elapsed, drops_by_reason
     cdef readonly dict rules, drops_by_source
     cdef readonly list cuts

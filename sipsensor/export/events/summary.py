@@ -55,6 +55,7 @@ class Summary:
         self._sources_max = sources_max
         self.packets = 0
         self.sip_messages = 0
+        self.iax2_frames = 0
         self.malformed = 0
         self.errors = 0
         self.accepted = 0
@@ -141,7 +142,7 @@ class Summary:
         return {
             "packets": self.packets,
             "sip_messages": self.sip_messages,
-            "iax2_frames": 0,  # the IAX2 engine comes with an issue of its own
+            "iax2_frames": self.iax2_frames,
             "malformed": self.malformed,
             "accepted": self.accepted,
             "dropped": self.dropped,

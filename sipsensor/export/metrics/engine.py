@@ -13,12 +13,10 @@ SEVERITIES = range(1, 6)
 
 def engine_series(counters: Counters, rules: Iterable[Rule]) -> Iterator[Series]:
     """What one engine counted; ``rules`` are those that may fire there, for their severity."""
-    sip = AppProtocol.SIP.name.lower()
-    by_what = [((sip, what), count) for what, count in counters.by_what()]
-    yield Series(
-        "counter", "messages", "Messages by method, or class of the status code", by_what, ("protocol", "method")
-    )
-    malformed = [((sip,), counters.malformed)]
+    by_what = [((protocol, what), count) for protocol, what, count in counters.by_what()]
+    what = "Messages by method, or class of the status code; frames of IAX2 by subclass"
+    yield Series("counter", "messages", what, by_what, ("protocol", "method"))
+    malformed = [((protocol.name.lower(),), counters.malformed_of(protocol)) for protocol in AppProtocol]
     yield Series(
         "counter", "malformed_messages", "Payloads that cannot be parsed as messages", malformed, ("protocol",)
     )

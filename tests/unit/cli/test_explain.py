@@ -101,13 +101,13 @@ def test_what_is_no_message(command: Command, capture: Pcap) -> None:
     assert said["messages"] == []
     assert said["decision"]["why"] == "accepted for the reason NOT_OURS"
     text = command("explain", capture(b"\x80" + bytes(100)), "--packet", 1).output
-    assert "not SIP" in text
+    assert "neither SIP nor IAX2" in text
 
 
 def test_media_that_a_replay_skips_is_explained_too(command: Command, capture: Pcap) -> None:
     media = ipv4(udp(b"\x80\x00" + bytes(170), 20000, 30000))
     said = explained(command, capture(media, frames=True), "--packet", 1)
-    assert said["examine"]["content"] == "not SIP"
+    assert said["examine"]["content"] == "neither SIP nor IAX2"
     assert said["decision"]["verdict"] == "accept"
 
 

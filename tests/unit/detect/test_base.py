@@ -54,6 +54,8 @@ def test_rules_have_ids_and_slugs_of_their_own_within_the_ranges_of_the_house() 
             Family.FLOOD: (5000, 5999),
             Family.GUESSING: (5000, 5999),
             Family.ENUMERATION: (5000, 5999),
+            Family.REFLECTION: (5000, 5999),
+            Family.IAX2: (5000, 5999),
             Family.EVASION: (7000, 7999),
         }.get(rule.family, (1000, 3999))
         assert first <= rule.id <= last, rule
@@ -67,4 +69,5 @@ def test_names_are_the_keys_of_the_settings() -> None:
         "enumeration",
         "handshakes",
         "flood",
+        "frames",
     ]

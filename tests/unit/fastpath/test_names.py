@@ -3,6 +3,7 @@ import pytest
 from sipsensor.fastpath.names import (
     ANOMALIES,
     COMPACT_FORMS,
+    ELEMENTS,
     FIELD_HEADERS,
     FIELDS,
     HEADERS,
@@ -80,7 +81,36 @@ def test_the_lists_have_no_name_twice_and_numbers_without_gaps() -> None:
 
 def test_fields_hold_every_header() -> None:
     assert all(FIELDS[name] == FIELD_HEADERS + number for name, number in HEADERS.items())
-    assert all(number < FIELD_HEADERS for name, number in FIELDS.items() if name not in HEADERS)
+    assert all(
+        number < FIELD_HEADERS for name, number in FIELDS.items() if name not in HEADERS and not name.startswith("ie.")
+    )
+
+
+def test_fields_hold_every_element_of_iax2() -> None:
+    fields = {name: number for name, number in FIELDS.items() if name.startswith("ie.")}
+    assert fields.keys() == {f"ie.{name}" for name in ELEMENTS}
+    assert min(fields.values()) > max(FIELDS[name] for name in HEADERS)
+    assert sorted(ELEMENTS.values()) == list(range(1, 58))
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("called-number", 1),
+        ("username", 6),
+        ("challenge", 15),
+        ("refresh", 19),
+        ("cause", 22),
+        ("call-token", 54),
+        ("calling-ani2", 57),
+    ],
+)
+def test_elements_have_their_numbers(name: str, number: int) -> None:
+    assert ELEMENTS[name] == number
+
+
+def test_no_header_is_called_like_an_element() -> None:
+    assert all(header_number(f"ie.{name}".encode()) == -1 for name in ELEMENTS)
 
 
 def test_the_methods_are_those_of_the_registry() -> None:

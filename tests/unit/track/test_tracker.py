@@ -413,4 +413,4 @@ def test_a_pbx_that_leaves_a_known_phone_waiting_stalls() -> None:
 
 def test_its_tables_have_names_of_their_own() -> None:
     names = [table.name for table in tracker().tables()]
-    assert len(set(names)) == len(names) == 13
+    assert len(set(names)) == len(names) == 19

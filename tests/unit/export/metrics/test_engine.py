@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sipsensor.counters import Counters
 from sipsensor.export.metrics import Series, engine_series, registry, table_series
-from sipsensor.model import DROP_REASONS, Family, Reason, Table
+from sipsensor.model import DROP_REASONS, WHAT_MALFORMED, AppProtocol, Family, Reason, Table, kind_of
 from tests.support.engines import rule
 
 
@@ -24,12 +24,14 @@ def test_what_was_counted_becomes_samples() -> None:
     counters = Counters()
     counters.accepted, counters.dropped, counters.errors, counters.unassembled_tcp = 7, 3, 1, 4
     counters.reasons[Reason.SIGNATURE] = 3
-    counters.malformed = 2
+    counters.kinds[kind_of(AppProtocol.SIP, 0, 0, WHAT_MALFORMED)] = 2
+    counters.kinds[kind_of(AppProtocol.IAX2, 1, 2, WHAT_MALFORMED)] = 5
     found = samples(*engine_series(counters, ()))
     assert found["sipsensor_verdicts_total{verdict=accept}"] == 7
     assert found["sipsensor_verdicts_total{verdict=drop}"] == 3
     assert found["sipsensor_drops_total{reason=SIGNATURE}"] == 3
     assert found["sipsensor_malformed_messages_total{protocol=sip}"] == 2
+    assert found["sipsensor_malformed_messages_total{protocol=iax2}"] == 5
     assert found["sipsensor_engine_errors_total{}"] == 1
     assert found["sipsensor_unassembled_segments_total{}"] == 4
 
