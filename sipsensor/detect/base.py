@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sipsensor.model import Alert, Direction, Interest, Observation, Rule, Table
+    from sipsensor.model import Alert, AppProtocol, Direction, Interest, Observation, Rule, Table
 
 
 class SignatureRules(Protocol):
@@ -20,6 +20,8 @@ class SignatureRules(Protocol):
     """The rule of each of the matcher's indexes."""
     directions: Sequence[Direction | None]
     """The direction that it is for; None for both."""
+    protocols: Sequence[AppProtocol]
+    """The protocol that it is for."""
     fields: Sequence[Sequence[str]]
     """What it reads: names of fields, and ``scanner.HEADER_ORDER``."""
 

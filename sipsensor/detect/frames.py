@@ -97,7 +97,7 @@ def _rule(number: int, slug: str, name: str, action: Action = Action.DROP, reaso
 
 POKES = _rule(5026, "flood.iax2.poke", "POKE flood from one sender")
 CALLS = _rule(5027, "flood.iax2.new", "NEW flood from one sender")
-TOKENS = _rule(5030, "flood.iax2.token", "Call tokens asked for and never used")
+TOKENS = _rule(5030, "flood.iax2.token", "Calls and registrations begun without a call token")
 FIRMWARE = _rule(5031, "reflection.iax2.firmware", "Firmware asked for by a stranger", reason=Reason.SIGNATURE)
 ODD = _rule(5032, "iax2.control.odd", "A frame that no stranger needs", Action.ALERT)
 UNKNOWN = _rule(5132, "iax2.call.unknown", "Frames of calls that nobody began")

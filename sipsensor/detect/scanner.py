@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sipsensor.detect.base import Observer
-from sipsensor.fastpath import names
+from sipsensor.fastpath import iax2, names
 from sipsensor.model import WHAT_STATUS, Action, Alert, AppProtocol, Interest, When
 
 if TYPE_CHECKING:
@@ -56,7 +56,10 @@ class Scanner(Observer):
     name = "scanner"
     shape = True
     settings_type = ScannerSettings
-    interests = (Interest(When.JUDGE, AppProtocol.SIP, whats=(*range(names.METHOD_OTHER + 1), *_STATUS_CLASSES)),)
+    interests = (
+        Interest(When.JUDGE, AppProtocol.SIP, whats=(*range(names.METHOD_OTHER + 1), *_STATUS_CLASSES)),
+        Interest(When.JUDGE, AppProtocol.IAX2, whats=range(iax2.WHAT_VOICE)),
+    )
 
     def __init__(self, settings: ScannerSettings, services: Services) -> None:
         self.settings = settings
@@ -76,7 +79,7 @@ class Scanner(Observer):
         alerts: dict[int, Alert] = {}
         for index in matched:
             direction = signatures.directions[index]
-            if direction is None or direction == observation.direction:
+            if signatures.protocols[index] == observation.protocol and direction in (None, observation.direction):
                 rule = signatures.rules[index]
                 if rule.id not in alerts:
                     alerts[rule.id] = Alert(rule, observation, evidence(examined, signatures.fields[index]))

@@ -13,7 +13,7 @@ from libc.stdlib cimport calloc, free
 from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, find_any
 from sipsensor.fastpath.fields cimport next_repeat, owner_of, read_repeat
 from sipsensor.fastpath.names cimport F_COUNT, FIRST_HEADER_FIELD, H_AUTHORIZATION, H_PROXY_AUTHORIZATION
-from sipsensor.fastpath.normal cimport FORM_QUOTED, FORM_RAW, FORM_URI, form_of, take
+from sipsensor.fastpath.normal cimport FORM_ENDED, FORM_QUOTED, FORM_RAW, FORM_URI, form_of, take
 from sipsensor.fastpath.sip cimport Head
 
 import itertools as _itertools
@@ -93,8 +93,8 @@ cdef int build_automaton(Automaton *automaton, int field, bint raw, bint cased, 
     for byte in range(256):
         folded = byte if cased or not 65 <= byte <= 90 else byte + 32
         automaton.class_of[byte] = <uint8_t> class_of.get(folded, 0)
-        # A blank, an escape's percent sign and a quoted pair's backslash may stand for another byte.
-        special = byte in b" \t\r\n" or (automaton.form == FORM_URI and byte == 0x25) or (automaton.form == FORM_QUOTED and byte == 0x5C)
+        # A blank, an escape's percent sign and a quoted pair's backslash may stand for another byte, a zero byte for the end.
+        special = byte in b" \t\r\n" or (byte, automaton.form) in ((0x25, FORM_URI), (0x5C, FORM_QUOTED), (0, FORM_ENDED))
         automaton.plain[byte] = 0 if special else PLAIN if folded in children[0] else IDLE
         if byte in b" \t\r\n" and automaton.form != FORM_RAW:
             leaves_root = 0x20 in children[0]
@@ -154,6 +154,8 @@ cdef void _run(Automaton *a, Cursor c, Span span, Findings *found) noexcept nogi
             i += 1
         else:
             byte = take(c, &i, span.end, a.form)
+            if byte < 0:
+                break
         state = a.next[state * a.classes + a.class_of[byte]]
         if a.out[state] < a.out[state + 1]:
             _report(a, state, found)

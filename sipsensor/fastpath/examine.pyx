@@ -18,7 +18,7 @@ from sipsensor.fastpath.decode cimport (
     DEC_BROKEN, DEC_FRAGMENT, DEC_NOT_IP, DEC_OK, DEC_OTHER, DEC_UNKNOWN_LINK, Decoded, decode, decode_body,
 )
 from sipsensor.fastpath.examined cimport Examined, Facts, cursor_of, extent_of
-from sipsensor.fastpath.iax2 cimport scan_frame
+from sipsensor.fastpath.iax2 cimport W_LAST, scan_frame
 from sipsensor.fastpath.keys cimport account_key, source_key, source_port_key, transaction_key
 from sipsensor.fastpath.matcher cimport Matcher
 from sipsensor.fastpath.shapes cimport Shape, Shapes, tag_of
@@ -149,7 +149,7 @@ cdef class Examiner:
 
     cdef void _look_at_frame(self, Cursor payload, Facts *facts) noexcept nogil:
         scan_frame(payload, &facts.head)
-        if facts.head.content == CON_FRAME and facts.head.line_count:
+        if facts.head.content == CON_FRAME and facts.head.method <= W_LAST:
             memset(self.found, 0, self.matcher.rule_count)
             facts.match_count = self.matcher.match(payload, &facts.head, &self.findings, self.found)
 

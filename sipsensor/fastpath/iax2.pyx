@@ -14,7 +14,7 @@ from sipsensor.fastpath.cursor cimport Cursor, at, be16, be32, find
 from sipsensor.fastpath.lines cimport flag
 from sipsensor.fastpath.names cimport ELEMENTS_KNOWN, F_DATAGRAM, FIRST_ELEMENT
 from sipsensor.fastpath.sip cimport (
-    A_ELEMENT_DUPLICATE, A_ELEMENT_NUL, A_ELEMENT_UNKNOWN, A_ELEMENT_WIDTH, A_FRAME_COMPRESSED, A_FRAME_LATE_START, A_FRAME_UNKNOWN,
+    A_ELEMENT_DUPLICATE, A_ELEMENT_NUL, A_ELEMENT_UNKNOWN, A_ELEMENT_WIDTH, A_FRAME_COMPRESSED, A_FRAME_LATE_START, A_FRAME_NO_SOURCE, A_FRAME_UNKNOWN,
     CON_FRAME, CON_FRAME_MALFORMED, CON_MEDIA_FRAME, CON_OTHER, LINES_MAX, MAL_ELEMENT_BOUNDARY, MAL_ELEMENT_OVERRUN, MAL_FRAME_SHORT,
     MAL_TOO_MANY_ELEMENTS, MAL_TRUNK_BOUNDARY, FrameHead, Header,
 )
@@ -141,6 +141,8 @@ cdef void _full(Cursor c, Head *h) noexcept nogil:
         flag(h, A_FRAME_COMPRESSED)     # 0x80 is 1, NEW: lawful, and written so by nobody
     if h.method == W_OTHER:
         flag(h, A_FRAME_UNKNOWN)
+    if frame.source_call == 0 and frame.destination_call == 0:
+        flag(h, A_FRAME_NO_SOURCE)      # who begins a call has a number for it
     if frame.destination_call == 0 and frame.oseqno == 0 and frame.timestamp > LATE_START:
         flag(h, A_FRAME_LATE_START)
     _elements(c, h)

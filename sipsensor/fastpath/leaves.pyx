@@ -12,14 +12,15 @@ from sipsensor.fastpath.cursor cimport ABSENT, Cursor, Span, at, decimal, is_dig
 from sipsensor.fastpath.fields cimport next_repeat, owner_of, read_repeat
 from sipsensor.fastpath.names cimport F_COUNT, F_FROM_USER, FIRST_HEADER_FIELD
 from sipsensor.fastpath.normal cimport FORM_URI, _hex_digit, form_of, take
-from sipsensor.fastpath.sip cimport Head
+from sipsensor.fastpath.sip cimport CON_FRAME, Head
 
 from sipsensor.fastpath.names import ANOMALIES as _ANOMALIES, FIELDS as _FIELDS, HEADERS as _HEADERS
 
 cdef enum:
     NO_UPPER_BOUND = 0x7FFFFFFF
+    KIND_WHATS = 64
 
-_KINDS = {name: number for number, name in enumerate("literal regex present length count integer order same tag anomaly digits".split())}
+_KINDS = {name: number for number, name in enumerate("literal regex present length count integer order same tag anomaly digits frame".split())}
 
 
 cdef int _known_field(field) except -1:
@@ -53,6 +54,10 @@ def flatten_leaves(leaves):
             parts[:2] = [_known_field(leaf[1]), _known_field(leaf[2])]
         elif kind == K_TAG:
             parts[:2] = [_known_field(leaf[1]), leaf[2]]
+        elif kind == K_FRAME:
+            if not -1 <= leaf[1] < KIND_WHATS:
+                raise ValueError(f"no frame is of the kind {leaf[1]}")
+            parts[0] = leaf[1]
         elif not 0 <= leaf[1] < len(_ANOMALIES):
             raise ValueError(f"no anomaly has the bit {leaf[1]}")
         else:
@@ -74,6 +79,8 @@ cdef int evaluate_leaf(int *leaf, int *orders, Cursor c, Head *h) noexcept nogil
     cdef int64_t value
     if kind == K_ANOMALY:
         return YES if h.anomalies >> field & 1 else NO
+    if kind == K_FRAME:
+        return YES if h.content == CON_FRAME and (field < 0 or h.method == field) else NO
     if kind == K_COUNT:
         value = h.seen[field - FIRST_HEADER_FIELD] if field else h.line_count
         return YES if leaf[2] <= value <= leaf[3] else NO

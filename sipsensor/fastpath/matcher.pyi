@@ -14,6 +14,7 @@ A leaf is a tuple whose first part names its kind:
 - ``("same", field, field)``: equal, normalised, without case; both present.
 - ``("tag", field, form)``: a SIPVicious tag, hex of data + 0x01 + decimal; form 0 address and port, 1 the From user, 2 user:guess.
 - ``("anomaly", bit)``
+- ``("frame", what)``: a full frame of IAX2 of that kind (see ``iax2``); -1 for any.
 
 Header fields are tried at each occurrence. A tree is an int (leaf index) or ``("all"|"any", (tree, ...))`` or ``("not", tree)``.
 """

@@ -79,7 +79,7 @@ _ANOMALIES = (
     "missing-via missing-from missing-to missing-call-id missing-cseq uri-escape uri-space via-unreadable many-headers many-vias "
     "following-message nul-in-body long-start-line header-unterminated name-addr-unbalanced start-line-missing-parts "
     "ambiguous-line-ends content-length-empty "
-    "element-nul element-unknown element-duplicate element-width frame-late-start frame-compressed-subclass frame-unknown-subclass"
+    "element-nul element-unknown element-duplicate element-width frame-late-start frame-compressed-subclass frame-unknown-subclass frame-no-source"
 ).split()
 ANOMALIES = {name: bit for bit, name in enumerate(_ANOMALIES)}
 

@@ -14,12 +14,14 @@ from typing import Any, TypeAlias
 
 from sipsensor.detect.scanner import HEADER_ORDER, Scanner
 from sipsensor.fastpath import examine, matcher, names
-from sipsensor.model import Direction, Reason, Rule
+from sipsensor.model import AppProtocol, Direction, Reason, Rule
+from sipsensor.protocols.iax2.words import subclass_number
 from sipsensor.signatures.literals import required_literals
 from sipsensor.signatures.match import ALL_HEADERS, compile_pattern
 from sipsensor.signatures.schema import NUMBER_KINDS, TAG_FORMS, Leaf, Node, Signature, SignatureError, Tree, leaves_of
 
 _MAX_CONJUNCTIONS = 64
+_ANY_FRAME = -1
 
 # A tree without regular expressions is one atom, whatever its size; a regular expression is a leaf that is wanted, or wanted not to match.
 _Atom: TypeAlias = "Tree | _Expression"
@@ -49,8 +51,8 @@ class _Pattern:
 class SignatureSet:
     """All signatures in use, compiled.
 
-    ``rules``, ``directions``, ``fields`` and ``signatures`` are by the matcher's rule index; one signature may own several. ``all``
-    holds each signature once.
+    ``rules``, ``directions``, ``protocols``, ``fields`` and ``signatures`` are by the matcher's rule index; one signature may own
+    several. ``all`` holds each signature once.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class SignatureSet:
         made = [as_rule(signature) for signature in signatures]
         self.rules: Sequence[Rule] = tuple(made[owner] for owner in owners)
         self.directions: Sequence[Direction | None] = tuple(signatures[owner].direction for owner in owners)
+        self.protocols: Sequence[AppProtocol] = tuple(signatures[owner].protocol for owner in owners)
         self.fields: Sequence[Sequence[str]] = tuple(tuple(_fields_shown(signatures[owner])) for owner in owners)
         self._patterns = tuple(patterns)
 
@@ -146,6 +149,8 @@ def _check_width(conjunctions: Sequence[_Conjunction]) -> None:
 def _guards(signature: Signature) -> list[Tree]:
     """``methods`` and ``when`` as comparisons, so that the matcher decides them, too."""
     guards: list[Tree] = []
+    if signature.protocol is AppProtocol.IAX2:
+        return [Node("any", tuple(Leaf("frame", value=name) for name in signature.methods or ("",)))]
     if signature.methods:
         guards.append(Leaf("any-of", "method", signature.methods, how="equal"))
     elif signature.when:
@@ -191,10 +196,8 @@ def _tree(atom: _Atom, leaves: dict[tuple[Any, ...], int]) -> object:
 
 def _leaf(leaf: Leaf) -> tuple[Any, ...]:
     """The matcher's tuple for a comparison (``fastpath/matcher.pyi``)."""
-    if leaf.kind == "order":
-        return ("order", leaf.how == "full", tuple(names.HEADERS[name] for name in leaf.texts))
-    if leaf.kind == "anomaly":
-        return ("anomaly", names.ANOMALIES[leaf.text])
+    if leaf.kind in _WITHOUT_FIELD:
+        return _WITHOUT_FIELD[leaf.kind](leaf)
     field = 0 if leaf.field == ALL_HEADERS else names.FIELDS[leaf.field]
     if leaf.kind in ("present", "absent"):
         return ("present", field)
@@ -208,6 +211,13 @@ def _leaf(leaf: Leaf) -> tuple[Any, ...]:
     if leaf.kind == "regex":
         return ("regex", field, view, leaf.cased, tuple(text.encode() for text in required_literals(leaf.text)))
     return ("literal", field, view, leaf.cased, _literals(leaf))
+
+
+_WITHOUT_FIELD: dict[str, Callable[[Leaf], tuple[Any, ...]]] = {
+    "order": lambda leaf: ("order", leaf.how == "full", tuple(names.HEADERS[name] for name in leaf.texts)),
+    "frame": lambda leaf: ("frame", subclass_number(leaf.text) if leaf.text else _ANY_FRAME),
+    "anomaly": lambda leaf: ("anomaly", names.ANOMALIES[leaf.text]),
+}
 
 
 def _literals(leaf: Leaf) -> tuple[tuple[bytes, bool, bool], ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sipsensor.fastpath import examine
-from sipsensor.model import Packet
+from sipsensor.model import AppProtocol, Packet
 from sipsensor.signatures.problems import Problems, shown
 from sipsensor.signatures.schema import Sample
 
@@ -15,7 +15,7 @@ _SAMPLE_KEYS = frozenset(["name", "text", "hex"])
 _MAX_SAMPLE = 65_507  # bytes of UDP payload in an IPv4 packet
 LINK_RAW = 101
 _SENDER, _RECEIVER = bytes([198, 51, 100, 7]), bytes([192, 0, 2, 10])  # addresses for documentation, RFC 5737
-_PORT = 5060
+_PORTS = {AppProtocol.SIP: 5060, AppProtocol.IAX2: 4569}
 _UDP = 17
 _IP_HEADER, _UDP_HEADER = 20, 8
 
@@ -85,17 +85,22 @@ def _from_hex(text: str, problems: Problems, path: str) -> bytes:
         return b""
 
 
-def as_packet(payload: bytes) -> Packet:
-    """The payload as one UDP datagram from 198.51.100.7:5060 to 192.0.2.10:5060, with link type raw IP and at time 0."""
-    udp = struct.pack("!HHHH", _PORT, _PORT, _UDP_HEADER + len(payload), 0) + payload
+def as_packet(payload: bytes, protocol: AppProtocol = AppProtocol.SIP) -> Packet:
+    """The payload as one UDP datagram from 198.51.100.7 to 192.0.2.10, the protocol's port on both sides, with link type raw IP and at
+    time 0.
+    """
+    port = _PORTS[protocol]
+    udp = struct.pack("!HHHH", port, port, _UDP_HEADER + len(payload), 0) + payload
     header = struct.pack("!BBHHHBBH", 0x45, 0, _IP_HEADER + len(udp), 0, 0, 64, _UDP, 0) + _SENDER + _RECEIVER
     return Packet(0, header + udp, LINK_RAW)
 
 
-def messages_of(examiner: examine.Examiner, payload: bytes) -> list[examine.Examined]:
+def messages_of(
+    examiner: examine.Examiner, payload: bytes, protocol: AppProtocol = AppProtocol.SIP
+) -> list[examine.Examined]:
     """The messages of one datagram, as the engine would see them."""
     messages = []
-    examined: examine.Examined | None = examiner.examine(as_packet(payload))
+    examined: examine.Examined | None = examiner.examine(as_packet(payload, protocol))
     while examined is not None:
         messages.append(examined)
         examined = examined.following()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sipsensor.fastpath import examine
-from sipsensor.model import Confidence
+from sipsensor.model import AppProtocol, Confidence
 from sipsensor.signatures.compile import SignatureSet
 from sipsensor.signatures.samples import messages_of
 from sipsensor.signatures.schema import Sample, Signature
@@ -38,10 +38,12 @@ class Trial:
         self.signatures = signatures
         self._examiner = examine.Examiner(signatures.matcher, seed=_SEED)
 
-    def fired(self, payload: bytes) -> list[Signature]:
+    def fired(self, payload: bytes, protocol: AppProtocol = AppProtocol.SIP) -> list[Signature]:
         """The signatures that match a datagram, in any of its messages."""
         found = {
-            one.id: one for message in messages_of(self._examiner, payload) for one in self.signatures.fired(message)
+            one.id: one
+            for message in messages_of(self._examiner, payload, protocol)
+            for one in self.signatures.fired(message)
         }
         return list(found.values())
 
@@ -56,11 +58,11 @@ class Trial:
 
     def _positive(self, signature: Signature, sample: Sample) -> Iterator[Result]:
         for variant, payload in [("", sample.payload), *variants_of(signature, sample.payload)]:
-            problem = "" if signature in self.fired(payload) else "does not fire"
+            problem = "" if signature in self.fired(payload, signature.protocol) else "does not fire"
             yield Result(signature.id, signature.slug, sample.name, variant, payload, problem)
 
     def _negative(self, signature: Signature, sample: Sample) -> Result:
-        fired = self.fired(sample.payload)
+        fired = self.fired(sample.payload, signature.protocol)
         wrong = [one.slug for one in fired if one is signature or one.confidence == Confidence.HIGH]
         problem = f"must pass, but {', '.join(wrong)} fires" if wrong else ""
         return Result(signature.id, signature.slug, sample.name, "", sample.payload, problem)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sipsensor.fastpath import names
 from sipsensor.model import Action, AppProtocol, Confidence, Direction, Family
+from sipsensor.protocols.iax2.words import SUBCLASSES
 from sipsensor.signatures.match import read_tree
 from sipsensor.signatures.problems import Problems, shown
 from sipsensor.signatures.samples import read_samples
@@ -29,10 +30,13 @@ from sipsensor.signatures.schema import (
 _SLUG = re.compile(r"[a-z0-9]+(?:\.[a-z0-9]+(?:-[a-z0-9]+)*){2}")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 _DIRECTIONS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND, "both": None}
-_PROTOCOLS = {"sip": AppProtocol.SIP}
+_PROTOCOLS = {"sip": AppProtocol.SIP, "iax2": AppProtocol.IAX2}
 _SAMPLES_OF_HIGH = 2
 _SEVERITIES = range(1, 6)
-_METHODS = frozenset(method.decode() for method in names.METHODS)
+_METHODS = {
+    AppProtocol.SIP: frozenset(method.decode() for method in names.METHODS),
+    AppProtocol.IAX2: frozenset(SUBCLASSES[1:]),
+}
 
 
 def place_of(table: Mapping[str, Any], file: str, number: int) -> str:
@@ -51,6 +55,7 @@ def read_rule(table: Mapping[str, Any], problems: Problems, *, file: str, local:
     slug = _slug(table, problems)
     confidence = problems.choose(table, "confidence", list(Confidence))
     protocol = problems.choose(table, "protocol", _PROTOCOLS)
+    of = _PROTOCOLS.get(protocol or "", AppProtocol.SIP)
     direction = problems.choose(table, "direction", _DIRECTIONS)
     action = problems.choose(table, "action", list(Action))
     if "match" not in table:
@@ -62,7 +67,7 @@ def read_rule(table: Mapping[str, Any], problems: Problems, *, file: str, local:
         slug=slug or "",
         rev=_bounded(table, "rev", problems, range(1, 10_000)),
         name=_line(table, "name", problems),
-        protocol=_PROTOCOLS.get(protocol or "", AppProtocol.SIP),
+        protocol=of,
         direction=_DIRECTIONS.get(direction or ""),
         match=match or Leaf("present"),
         confidence=Confidence(confidence or Confidence.LOW),
@@ -74,8 +79,8 @@ def read_rule(table: Mapping[str, Any], problems: Problems, *, file: str, local:
         negative=negative,
         since=_since(table, problems),
         modified=_modified(table, problems),
-        methods=_methods(table, problems),
-        when=_when(table, problems),
+        methods=_methods(table, problems, of),
+        when=_when(table, problems, of),
         file=file,
     )
     if len(problems.lines) == before:
@@ -170,19 +175,23 @@ def _references(table: Mapping[str, Any], problems: Problems) -> tuple[Reference
     return tuple(references)
 
 
-def _methods(table: Mapping[str, Any], problems: Problems) -> tuple[str, ...]:
+def _methods(table: Mapping[str, Any], problems: Problems, protocol: AppProtocol) -> tuple[str, ...]:
+    """Methods of SIP; subclasses of IAX2."""
     if "methods" not in table:
         return ()
     methods = problems.take(table, "methods", list) or []
-    unknown = [method for method in methods if method not in _METHODS]
+    unknown = [method for method in methods if method not in _METHODS[protocol]]
     if not methods or unknown:
         problems.add("methods", f"needs a list of method names; unknown: {', '.join(map(shown, unknown)) or 'none'}")
         return ()
     return tuple(methods)
 
 
-def _when(table: Mapping[str, Any], problems: Problems) -> str:
+def _when(table: Mapping[str, Any], problems: Problems, protocol: AppProtocol) -> str:
     if "when" not in table:
+        return ""
+    if protocol is not AppProtocol.SIP:
+        problems.add("when", "frames are neither requests nor responses; name their subclasses in methods")
         return ""
     when = problems.choose(table, "when", ["request", "response"])
     if when == "response" and "methods" in table:

@@ -86,7 +86,11 @@ class Calls:
             frame = frames.frame_of(examined)
             outgoing = observation.direction == Direction.OUTBOUND
             call = 0 if frame is None else frame.destination_call if outgoing else frame.source_call
-            observation.in_call = frame is not None and self.table.holds(frame.call_key(outgoing, call), observation.ts)
+            # After a restart calls go on that nobody saw begin, and what is encrypted may look broken.
+            spoken = self.spoken.holds(end.port, observation.ts)
+            observation.in_call = frame is not None and (
+                spoken or self.table.holds(frame.call_key(outgoing, call), observation.ts)
+            )
         elif isinstance(view, IaxFrame):
             (self._went if observation.direction == Direction.OUTBOUND else self._came)(observation, view, end)
 

@@ -103,6 +103,8 @@ def _full(data: bytes) -> Reading:
     odd |= {"frame-unknown-subclass"} if not 1 <= subclass <= 40 else set()
     if not destination & 0x7FFF and not oseqno and time > DAY:
         odd.add("frame-late-start")
+    if not source and not destination & 0x7FFF:
+        odd.add("frame-no-source")
     return Reading(
         CONTENT_FRAME_MALFORMED if malformation else CONTENT_FRAME,
         malformation,

@@ -78,7 +78,7 @@ def test_the_direction_of_a_rule(direction: Direction | None, fires: tuple[bool,
 
 def test_it_judges_every_request_and_response() -> None:
     scanner = Scanner(ScannerSettings(), Services(SHIPPED))
-    (interest,) = scanner.interests
+    interest, _ = scanner.interests
     assert (interest.when, interest.protocol, interest.direction, interest.standings) == (
         When.JUDGE,
         AppProtocol.SIP,
@@ -90,6 +90,13 @@ def test_it_judges_every_request_and_response() -> None:
     assert whats >= {*range(METHOD_OTHER + 1), *(WHAT_STATUS + digit for digit in range(1, 8))}
     assert max(whats) < KIND_WHATS
     assert WHAT_MALFORMED not in whats
+
+
+def test_it_judges_signalling_of_iax2_and_no_media() -> None:
+    _, interest = Scanner(ScannerSettings(), Services(SHIPPED)).interests
+    assert (interest.when, interest.protocol, interest.direction) == (When.JUDGE, AppProtocol.IAX2, None)
+    assert interest.whats is not None
+    assert {*range(41)} == set(interest.whats)
 
 
 def test_it_has_each_rule_once() -> None:

@@ -1,8 +1,9 @@
 import pytest
 
-from sipsensor.fastpath.matcher import Matcher
+from sipsensor.fastpath.matcher import VIEW_NORM, Matcher
 from sipsensor.fastpath.names import ANOMALIES, FIELD_HEADERS, FIELDS, HEADERS
-from tests.support.packets import message
+from tests.support.iax2 import PORT, element, full, registers
+from tests.support.packets import LINK_RAW, datagram, message
 from tests.support.scanning import hits, matching
 
 F = FIELDS
@@ -116,6 +117,30 @@ def test_anomaly() -> None:
     assert (holds(leaf, message(end="\n")), holds(leaf, message())) == (True, False)
 
 
+@pytest.mark.parametrize(
+    ("what", "fires"),
+    [(-1, [True, True, False, False]), (30, [True, False, False, False]), (13, [False, True, False, False])],
+)
+def test_a_kind_of_frame(what: int, fires: list[bool]) -> None:
+    examiner = matching([("frame", what)])
+    found = []
+    for payload, port in ((full("POKE"), PORT), (registers(), PORT), (registers() + b"x", PORT), (message(), 5060)):
+        found.append(bool(examiner.examine_raw(datagram(payload, sport=40_000, dport=port), LINK_RAW, 0).hits))
+    assert found == fires
+
+
+def test_an_element_is_compared_like_a_header_field_each_time_it_comes() -> None:
+    examiner = matching([("literal", F["ie.username"], VIEW_NORM, False, ((b"admin", True, True),))])
+    for elements, fires in (
+        ([element("username", "ADMIN")], True),
+        ([element("username", "admin"), element("username", "x")], True),
+        ([element("username", b"admin\0x")], True),
+        ([element("username", "admins"), element("called-number", "admin")], False),
+    ):
+        packet = datagram(full("NEW", elements), sport=40_000, dport=PORT)
+        assert bool(examiner.examine_raw(packet, LINK_RAW, 0).hits) is fires
+
+
 # --- SIPVicious tags (threats.md 1.2) --------------------------------------------------------------------------------------------------
 
 
@@ -204,6 +229,8 @@ def test_a_tag_without_a_user_is_none_of_the_two() -> None:
         ("same", F["from.uri"], 0),
         ("anomaly", len(ANOMALIES)),
         ("anomaly", -1),
+        ("frame", -2),
+        ("frame", 64),
     ],
 )
 def test_what_no_leaf_can_be_is_refused(leaf: tuple[object, ...]) -> None:

@@ -202,6 +202,15 @@ def test_a_broken_frame_of_a_call_is_told_from_others() -> None:
     assert not seen(one.hears(PEER, full("PING", source=2) + b"x")).in_call
 
 
+def test_a_broken_frame_of_a_call_that_began_before_the_sensor_is_told_from_others() -> None:
+    one = switch()
+    broken = full("PING", source=1) + b"x"
+    assert not seen(one.hears(PEER, broken)).in_call
+    one.says(PEER, mini(7))
+    assert seen(one.hears(PEER, broken)).in_call
+    assert not seen(one.hears(OTHER, broken)).in_call
+
+
 def test_those_that_anybody_begins_push_out_no_call_that_was_taken() -> None:
     standings = Standings()
     one = switch()
