@@ -55,7 +55,7 @@ def test_rules_have_ids_and_slugs_of_their_own_within_the_ranges_of_the_house() 
             Family.GUESSING: (5000, 5999),
             Family.ENUMERATION: (5000, 5999),
             Family.REFLECTION: (5000, 5999),
-            Family.IAX2: (5000, 5999),
+            Family.IAX2: (5000, 6999),
             Family.EVASION: (7000, 7999),
         }.get(rule.family, (1000, 3999))
         assert first <= rule.id <= last, rule

@@ -22,9 +22,8 @@ def test_the_shipped_signatures_load_and_are_in_order() -> None:
     numbers = [signature.id for signature in signatures]
     assert len(signatures) >= 70
     assert numbers == sorted(set(numbers))
-    assert {"signatures/sipvicious.toml", "signatures/scanners.toml", "signatures/test-tools.toml"} == {
-        one.file for one in signatures
-    }
+    files = ("sipvicious", "scanners", "test-tools", "iax2")
+    assert {one.file for one in signatures} == {f"signatures/{name}.toml" for name in files}
 
 
 def test_a_directory_adds_and_disables(write: Write) -> None:

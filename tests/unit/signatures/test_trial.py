@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sipsensor.model import Action, Confidence
+from sipsensor.model import Action, AppProtocol, Confidence
 from sipsensor.signatures import Signature, compile_signatures, load
 from sipsensor.signatures.schema import Leaf, Sample
 from sipsensor.signatures.trial import Result, Trial
@@ -27,7 +27,8 @@ def probe(number: int = 9001, **other: object) -> Signature:
 def test_every_shipped_signature_on_its_samples(one: Signature, shipped_trial: Trial) -> None:
     tried = list(shipped_trial.run(frozenset([one.id])))
     assert [result for result in tried if result.problem] == []
-    assert len(tried) > len(one.positive) * 15
+    # A frame of IAX2 has no other spelling.
+    assert len(tried) > len(one.positive) * (15 if one.protocol is AppProtocol.SIP else 1)
 
 
 def test_variants_are_tried() -> None:
