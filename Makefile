@@ -113,7 +113,7 @@ test-unit: $(VENV)/.dev build
 
 .PHONY: test-rest
 test-rest: $(VENV)/.dev build
-	@CFLAGS=-O0 $(MAKE) --no-print-directory -j1 fuzz SECONDS=60
+	@CFLAGS=-O0 $(MAKE) --no-print-directory -j1 fuzz SECONDS=30
 	@$(PYTEST) $(TERSE) -m "not slow and not lab" --ignore=tests/unit --ignore=tests/packaging
 
 .PHONY: test-all
